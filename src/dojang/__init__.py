@@ -1,0 +1,52 @@
+"""dojang: from a folder of images to a convolutional network that its owner can trust, understand and ship.
+
+import dojang
+model = dojang.Model("mnist-cnn")
+run = model.train(data="mnist", epochs=3)
+print(run.metrics["test"]["top1"])
+print(model.predict("seven.png")[0])
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from dojang.data.manifest import Manifest
+    from dojang.data.preprocess import Preprocess
+    from dojang.errors import ConfigError, DataError, DojangError, ResourceError, SecurityError, TrainError
+    from dojang.predict.answer import Answer
+    from dojang.runs.api import Model, Run
+
+# public names and where they live; imported when first used, so that `import dojang` costs nothing
+_WHERE = {
+    "Answer": "dojang.predict.answer",
+    "ConfigError": "dojang.errors",
+    "DataError": "dojang.errors",
+    "DojangError": "dojang.errors",
+    "Manifest": "dojang.data.manifest",
+    "Model": "dojang.runs.api",
+    "Preprocess": "dojang.data.preprocess",
+    "ResourceError": "dojang.errors",
+    "Run": "dojang.runs.api",
+    "SecurityError": "dojang.errors",
+    "TrainError": "dojang.errors",
+}
+
+__all__ = ["Answer", "ConfigError", "DataError", "DojangError", "Manifest", "Model", "Preprocess"]
+__all__ += ["ResourceError", "Run", "SecurityError", "TrainError", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'dojang' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""One file a verb, no logic of its own."""

@@ -1,0 +1,108 @@
+"""The command line: `dojang VERB ...`. Each verb is a file here, imported only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from typing import Any
+
+import click
+
+from dojang.errors import ConfigError, DojangError, did_you_mean
+
+_VERBS = {
+    "train": "train a network on a folder of pictures, or resume a run",
+    "val": "score a run again, on its own pictures or on others",
+    "predict": "answers for pictures",
+    "models": "the networks there are, and what one is made of",
+}
+
+
+class Verbs(click.Group):
+    """The verbs, found by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"dojang.cli.{name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        # the task may be named first, as users of other tools do
+        if len(args) > 1 and args[0] == "classify" and args[1] in _VERBS:
+            args = args[1:]
+        if args and args[0] not in _VERBS:
+            raise ConfigError(
+                "C200",
+                f"unknown verb {args[0]!r}.{did_you_mean(args[0], _VERBS)}",
+                fix=f"dojang {' | '.join(_VERBS)}",
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="dojang VERB --help tells more. First steps: dojang train digits",
+)
+@click.version_option(package_name="dojang", message="dojang %(version)s")
+def dojang() -> None:
+    """From a folder of images to a convolutional network that you can trust."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        The exit status: 0 ok, 1 failed, 2 usage, 3 bad data, 4 no room, 130 and 143 for signals.
+    """
+    words = sys.argv[1:] if args is None else args
+    try:
+        dojang.main(args=list(words), prog_name="dojang", standalone_mode=False)
+    except DojangError as error:
+        _tell(error, "--json" in words)
+        return error.exit_code
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.UsageError as error:
+        _tell(ConfigError("C200", error.format_message(), fix=_help_of(error)), "--json" in words)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("stopped at once; the last saved state is good.", err=True)
+        return 130
+    except BrokenPipeError:
+        # the reader of our output has left; nothing more can be said to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _tell(error: DojangError, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(error.as_dict(), ensure_ascii=False))
+    click.echo(inert(str(error)), err=True)
+
+
+def inert(text: str) -> str:
+    """Text that cannot move the cursor or colour the screen: file names may hold escape sequences."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def _help_of(error: click.UsageError) -> str:
+    return f"{error.ctx.command_path if error.ctx else 'dojang'} --help"
+
+
+def print_json(value: Any) -> None:
+    """A result, to stdout."""
+    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))

@@ -1,0 +1,32 @@
+"""Scores on stdout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dojang.cli.main import print_json
+from dojang.cli.progress import say
+from dojang.runs.validate import metrics_of
+
+
+def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "test")) -> None:
+    """The scores of a run and where its folder is."""
+    metrics = metrics_of(folder)
+    if as_json:
+        print_json({"run": str(folder), "metrics": metrics})
+        return
+    for split in splits:
+        if split in metrics:
+            say(f"{split:5} top-1 {score(metrics[split]['top1'])}   macro F1 {score(metrics[split]['macro_f1'])}")
+    pictures = [name for name in ("results.png", "confusion_matrix.png") if (folder / name).exists()]
+    say(f"run   {folder}" + (f"   ({', '.join(pictures)})" if pictures else ""))
+
+
+def score(value: dict[str, Any]) -> str:
+    """A score with its 95 % interval."""
+    if value["value"] is None:
+        return "-"
+    if value["low"] is None:
+        return f"{value['value']:.4f} (n {value['n']:,})"
+    return f"{value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f}, n {value['n']:,})"

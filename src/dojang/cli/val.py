@@ -1,0 +1,57 @@
+"""`dojang val RUN [DATA]`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dojang import recipe
+from dojang.cli.flags import Command, Flag, flags, given
+from dojang.data.options import DataOptions
+
+_OPTIONS = {
+    name: entry
+    for name, entry in recipe.options_of(DataOptions).items()
+    if name in ("data_root", "download", "bad", "store", "max_pixels")
+}
+
+
+def _val(
+    run: str,
+    data: str | None,
+    split: str | None,
+    model: str | None,
+    device: str,
+    project: str,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    options = recipe.build(DataOptions, given(values, _OPTIONS))
+
+    from dojang.cli.progress import reporter
+    from dojang.cli.scores import show_run
+    from dojang.runs.validate import metrics_of, validate
+
+    folder, _ = validate(
+        run, data, split=split, model=model, device=device, options=options, project=project, reporter=reporter()
+    )
+    scored = tuple(name for name in ("train", "val", "test") if name in metrics_of(folder))
+    show_run(folder, as_json, (split,) if split else scored)
+
+
+command = Command(
+    "val",
+    callback=_val,
+    help="Score a run's weights again: on its own pictures (merged into its folder), or on DATA (a folder of its own).",
+    params=[
+        click.Argument(["run"]),
+        click.Argument(["data"], required=False),
+        Flag(["split", "--split"], metavar="NAME", help="val, test or train"),
+        Flag(["model", "--model"], metavar="FILE.py:CLASS", help="for weights of a model of your own"),
+        Flag(["device", "--device"], default="auto", help="auto, cpu, cuda or cuda:N"),
+        Flag(["project", "--project"], default="runs/classify", help="folder for the scores on other data"),
+        Flag(["as_json", "--json"], is_flag=True, help="the result as JSON on stdout"),
+        *flags(_OPTIONS),
+    ],
+)

@@ -1,0 +1,1 @@
+"""Pictures in, labelled batches out: decoding, manifests, splits, the store and the loader."""

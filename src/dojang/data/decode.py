@@ -1,0 +1,344 @@
+"""The only door for image bytes: the same bytes give the same uint8 levels in training, scoring and serving.
+
+What comes through is a whole picture in one of six formats, told by content; anything else is a coded error that says
+what was found. Nothing is repaired, padded or guessed. Levels are stored ones: colour profiles are not applied.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from dojang.data.container import Container, sniff, walk
+from dojang.data.tags import BrokenError
+from dojang.errors import ConfigError, DataError
+
+MAX_PIXELS = 50_000_000
+
+_SKIP = "or pass --bad=skip to leave it out (recorded in the run)."
+# opened by class: Image.open compares sizes with a global of its own, and warns
+_READERS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImageFile,
+    "MPO": JpegImageFile,
+    "PNG": PngImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "GIF": GifImageFile,
+    "TIFF": TiffImageFile,
+}
+# what Pillow has been seen to raise on hostile bytes, and its own bomb check
+_FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    EOFError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    BufferError,
+    Warning,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_GRAY = ("1", "L", "LA", "La", "I", "F")
+_ALPHA = {"LA": "LA", "La": "LA"}  # others become RGBA
+_COLOUR = ("P", "RGB", "RGBX", "CMYK", "YCbCr")
+
+
+@dataclass(frozen=True)
+class ImageInfo:
+    """What a picture's header says.
+
+    Args:
+        width, height: In pixels, after the EXIF orientation is applied.
+        mode: Pillow's word for its pixels ("L", "RGB", "P", "I;16", ...).
+        format: JPEG, MPO, PNG, WEBP, BMP, GIF or TIFF.
+        frames: How many pictures the file holds; dojang reads the first.
+    """
+
+    width: int
+    height: int
+    mode: str
+    format: str
+    frames: int
+
+
+def probe(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> ImageInfo:
+    """What a picture is, without decoding its pixels; for scanning many files fast.
+
+    Args:
+        data: The bytes of the file.
+        where: What to call it in messages.
+        max_pixels: Larger ones are refused.
+
+    Raises:
+        DataError: D102, D103 or D105, as :func:`decode` does; faults that only pixels show are not found.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (4, 3)).save(file, "PNG")
+        >>> probe(file.getvalue(), "a.png")
+        ImageInfo(width=4, height=3, mode='L', format='PNG', frames=1)
+    """
+    container = _contained(data, where, max_pixels)
+    with _explained(data, where, container):
+        mode = _opened(container).mode
+    sides = container.width, container.height
+    width, height = sides if container.orientation < 5 else sides[::-1]
+    return ImageInfo(width, height, mode, container.format, container.frames)
+
+
+def is_gray(info: ImageInfo) -> bool:
+    """Whether the stored pixels have no colour; a palette counts as colour.
+
+    >>> is_gray(ImageInfo(28, 28, "L", "PNG", 1)), is_gray(ImageInfo(28, 28, "P", "GIF", 1))
+    (True, False)
+    """
+    return info.mode in _GRAY or info.mode.startswith("I;16")
+
+
+def decode(
+    data: bytes | np.ndarray, where: str, *, mode: str, background: int = 255, max_pixels: int = MAX_PIXELS
+) -> np.ndarray:
+    """The first picture of a file as uint8 levels, upright and without transparency.
+
+    16-bit levels v become round(v * 255 / 65535); floating-point ones, from 0 to 1, become round(v * 255). Where alpha
+    is a, the level is round((v * a + background * (255 - a)) / 255). Colour becomes gray by ITU-R 601 in Pillow's fixed
+    point, after the background is laid under it; CMYK becomes RGB by Pillow's plain formula.
+
+    Args:
+        data: The bytes of the file; or pixels that are decoded already, uint8 of shape (h, w), (h, w, 1) or (h, w, 3).
+        where: What to call it in messages: a path, a member, a URL.
+        mode: "L" for gray or "RGB" for colour.
+        background: The level, 0 to 255, that shows through transparent pixels.
+        max_pixels: Larger pictures are refused before any memory is taken for them.
+
+    Returns:
+        uint8 array of shape (h, w, c), C-contiguous; c is 1 for "L" and 3 for "RGB".
+
+    Raises:
+        DataError: D102 broken or cut, D103 not a picture that dojang reads, D105 too many pixels, D106 levels that have
+            no place in 0 to 255, D108 an array that is no picture.
+        ConfigError: C202 for another mode or background.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (4, 3), (255, 0, 0)).save(file, "PNG")
+        >>> decode(file.getvalue(), "red.png", mode="L").shape
+        (3, 4, 1)
+    """
+    if mode not in ("L", "RGB"):
+        raise ConfigError("C202", f"mode cannot be {mode!r}; expected one of L, RGB.")
+    if not 0 <= background <= 255:
+        raise ConfigError("C202", f"background cannot be {background!r}; expected a whole number from 0 to 255.")
+    if isinstance(data, np.ndarray):
+        return _given(data, where, mode)
+    container = _contained(data, where, max_pixels)
+    with _explained(data, where, container):
+        image = _opened(container)
+        image.load()
+        levels = _levels(image, container, where, mode, background)
+    return np.ascontiguousarray(_upright(levels, container.orientation))
+
+
+def _contained(data: bytes, where: str, max_pixels: int) -> Container:
+    """The walked file, of a format and a size that are allowed."""
+    format = sniff(data)
+    if format is None:
+        raise DataError(
+            "D103",
+            f"{where!r} is not a picture that dojang reads: {_looks_like(data)} ({len(data):,} bytes).",
+            context="Read: jpg, png, webp, bmp, gif, tiff (by content).",
+            fix=f"save it as one of these, {_SKIP}",
+        )
+    try:
+        container = walk(data, format)
+    except BrokenError as error:
+        raise _broken(data, where, format, str(error)) from None
+    if format in ("WEBP", "TIFF") and Image.MAX_IMAGE_PIXELS:  # Pillow checks these itself, with a warning
+        max_pixels = min(max_pixels, Image.MAX_IMAGE_PIXELS)
+    if container.width * container.height > max_pixels:
+        megapixels = _mega(container.width * container.height)
+        raise DataError(
+            "D105",
+            f"{where!r} is {container.width:,} x {container.height:,} = {megapixels} megapixels; "
+            f"the limit is {_mega(max_pixels)}.",
+            fix=f"shrink it (magick IN -resize 4000x4000 OUT), {_SKIP}",
+        )
+    return container
+
+
+def _opened(container: Container) -> ImageFile.ImageFile:
+    """Pillow's image, not loaded yet."""
+    image = _READERS[container.format](io.BytesIO(container.pixels))
+    if image.size != (container.width, container.height):
+        raise ValueError(
+            f"its headers disagree: {container.width} x {container.height}, and {image.width} x {image.height}"
+        )
+    return image
+
+
+@contextlib.contextmanager
+def _explained(data: bytes, where: str, container: Container) -> Iterator[None]:
+    try:
+        yield
+    except _FAILURES as error:
+        reason = str(error) or type(error).__name__
+        if isinstance(error, MemoryError):
+            reason = f"there is no memory for {container.width:,} x {container.height:,} pixels"
+        raise _broken(data, where, container.format, reason) from error
+
+
+def _broken(data: bytes, where: str, format: str, reason: str) -> DataError:
+    return DataError(
+        "D102",
+        f"{where!r} is a {format} file that cannot be decoded: {reason} ({len(data):,} bytes).",
+        fix=f"replace it with a whole copy, {_SKIP}",
+    )
+
+
+def _levels(image: Image.Image, container: Container, where: str, mode: str, background: int) -> np.ndarray:
+    """Levels of shape (h, w, c)."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _spread(_narrowed(image, container, where, background), mode)
+    if image.mode in ("1", "L") and not image.has_transparency_data:
+        return _spread(np.asarray(image.convert("L")), mode)
+    if image.has_transparency_data:
+        image = image.convert(_ALPHA.get(image.mode, "RGBA"))
+        opaque = "L" if image.mode == "LA" else "RGB"
+        below = Image.new(opaque, image.size, (background,) * len(opaque))
+        # Pillow's paste rounds exactly: there are no ties in n / 255
+        below.paste(image.convert(opaque), mask=image.getchannel("A"))
+        image = below
+    elif image.mode not in _COLOUR:
+        raise DataError(
+            "D106",
+            f"{where!r} has {image.mode} pixels, which cannot be shown as gray or RGB without a colour profile.",
+            fix=f"save it as RGB, {_SKIP}",
+        )
+    if image.mode == "L":
+        return _spread(np.asarray(image), mode)
+    image = image.convert("RGB")
+    return np.asarray(image) if mode == "RGB" else np.asarray(image.convert("L"))[:, :, None]
+
+
+def _spread(gray: np.ndarray, mode: str) -> np.ndarray:
+    """Gray of shape (h, w) as (h, w, c)."""
+    return gray[:, :, None] if mode == "L" else np.repeat(gray[:, :, None], 3, axis=2)
+
+
+def _narrowed(image: Image.Image, container: Container, where: str, background: int) -> np.ndarray:
+    """Samples of 16 bits or more as uint8 of shape (h, w): scaled, never clipped."""
+    samples = np.asarray(image)
+    white: float = 1.0 if image.mode == "F" else container.white
+    low, high = samples.min(), samples.max()
+    if not (low >= 0 and high <= white):
+        kind = "floating-point" if image.mode == "F" else "32-bit"
+        raise DataError(
+            "D106",
+            f"{where!r} has {kind} levels from {low:.6g} to {high:.6g}; dojang reads those from 0 to {white:g}.",
+            context="Scaling them by each picture's own range would make pictures incomparable.",
+            fix=f"scale all pictures alike, e.g. (x - low) / (high - low), and save them as 16-bit PNG, {_SKIP}",
+        )
+    if image.mode == "F":
+        gray = np.floor(samples * np.float64(255) + 0.5).astype(np.uint8)
+    else:
+        # white is odd, so no v * 255 / white lies half-way between two levels
+        table = ((np.arange(container.white + 1) * 255 + container.white // 2) // container.white).astype(np.uint8)
+        gray = table[samples]
+    if container.inverted:
+        gray = 255 - gray
+    if (clear := image.info.get("transparency")) is not None:
+        gray[samples == clear] = background
+    return gray
+
+
+def _upright(levels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation; odd and even ones mirror, those from 5 on swap the axes (EXIF 2.32, tag 0x0112)."""
+    if orientation >= 5:
+        levels = levels.transpose(1, 0, 2)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return levels[rows, columns]
+
+
+def _given(pixels: np.ndarray, where: str, mode: str) -> np.ndarray:
+    """Pixels that came decoded, in the mode asked for."""
+    shape = pixels.shape
+    if pixels.dtype != np.uint8 or len(shape) not in (2, 3) or pixels.size == 0 or shape[2:] not in ((), (1,), (3,)):
+        raise DataError(
+            "D108",
+            f"{where!r} is an array of {pixels.dtype} with shape {shape}; expected uint8 of shape (height, width), "
+            "(height, width, 1) or (height, width, 3).",
+            fix="pixels = (pixels * 255).round().astype(np.uint8)  # if they run from 0 to 1",
+        )
+    if shape[2:] == (3,):
+        if mode == "L":
+            pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))[:, :, None]
+        return np.ascontiguousarray(pixels)
+    return np.ascontiguousarray(_spread(pixels.reshape(shape[:2]), mode))
+
+
+_SIGNS = (
+    (b"%PDF", "it looks like a PDF"),
+    (b"%!PS", "it looks like a PostScript (EPS) file"),
+    (b"\xc5\xd0\xd3\xc6", "it looks like a PostScript (EPS) file"),
+    (b"8BPS", "it looks like a Photoshop (PSD) file"),
+    (b"PK\x03\x04", "it looks like a ZIP archive"),
+    (b"\x1f\x8b", "it looks like a gzip archive"),
+    (b"\x93NUMPY", "it looks like a NumPy array"),
+    (b"version https://git-lfs", "it looks like a Git LFS pointer; the picture itself was not fetched (git lfs pull)"),
+    (b"\0\0\0\x0cjP  ", "it looks like a JPEG 2000 picture"),
+    (b"\0\0\1\0", "it looks like a Windows icon"),
+)
+
+
+def _looks_like(data: bytes) -> str:
+    """A guess, from the first bytes, at what a file is that is no picture."""
+    if not data:
+        return "it is an empty file"
+    for magic, words in _SIGNS:
+        if data.startswith(magic):
+            return words
+    if data[4:8] == b"ftyp":
+        return f"it looks like a {data[8:12].decode('latin-1').strip()!r} picture or film (HEIC, AVIF, MP4)"
+    text = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if b"<svg" in text and text.startswith(b"<"):
+        return "it looks like an SVG drawing"
+    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
+        return "it looks like an HTML page"
+    if text.startswith(b"<"):
+        return "it looks like an XML or HTML page"
+    if (
+        data[:64].isascii()
+        and data[:64].decode("ascii").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()
+    ):
+        return f"it looks like text that begins with {data[:20].decode('ascii')!r}"
+    return f"its first bytes are {data[:8].hex(' ')}"
+
+
+def _mega(pixels: int) -> str:
+    """Millions, exact to one.
+
+    >>> _mega(378_000_000), _mega(50_000_001), _mega(100)
+    ('378', '50.000001', '0.0001')
+    """
+    return f"{pixels // 10**6:,}.{pixels % 10**6:06d}".rstrip("0").rstrip(".")

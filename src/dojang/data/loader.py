@@ -1,0 +1,102 @@
+"""The loader: batches of pictures from a store, in an order that is a function of (seed, epoch).
+
+It keeps no state: ``batches(epoch, first=k)`` gives batch k and what follows, whoever asks. Threads only assemble
+uint8 pictures in NumPy, so any number of them gives the same bits and none competes with the network for torch's
+threads.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from dojang import seeds
+from dojang.data.ahead import in_order
+from dojang.data.augment import Augment, cut
+from dojang.data.preprocess import Preprocess
+from dojang.data.store import Store
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a task makes its batch of: pictures of one size, and their rows in the manifest."""
+
+    pixels: UInt8[np.ndarray, "b h w c"]
+    rows: Int64[np.ndarray, " b"]
+
+
+class Loader:
+    """Batches of some rows of a store.
+
+    Args:
+        store: The pictures.
+        rows: int64 (n,), the rows to go through.
+        preprocess: Gives the size of the cut.
+        batch_size: Pictures a batch; the last one may be smaller.
+        seed: Of order and augmentation.
+        augment: None for validation: the rows in their own order, the central cut.
+        threads: That work ahead; 0 works when asked.
+        drop_single: Leave out a last batch of one picture (batch normalisation has no variance there).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rows: np.ndarray,
+        preprocess: Preprocess,
+        *,
+        batch_size: int,
+        seed: int = 0,
+        augment: Augment | None = None,
+        threads: int = 0,
+        drop_single: bool = False,
+    ) -> None:
+        self.store, self.rows, self.preprocess = store, rows, preprocess
+        self.batch_size, self.seed, self.augment, self.threads = batch_size, seed, augment, threads
+        self.size = preprocess.height, preprocess.width
+        self._block = store.block()
+        whole = self._block is not None and self._block.shape[1:3] == self.size
+        moves = augment is not None and (augment.flip != "none" or augment.padding > 0)
+        self._plain = whole and not moves
+        self.steps = math.ceil(len(rows) / batch_size)
+        # a batch of one only where it is the last of several, or all there is
+        if drop_single and len(rows) % batch_size == 1:
+            self.steps -= 1
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows in the order of an epoch, int64 (n,)."""
+        if self.augment is None:
+            return self.rows
+        order: np.ndarray = self.rows[seeds.permutation(seeds.key(self.seed, "order", epoch), len(self.rows))]
+        return order
+
+    def batches(self, epoch: int = 0, first: int = 0) -> Iterator[Pictures]:
+        """The batches of an epoch from number ``first`` on."""
+        order = self.order(epoch)
+        size = self.batch_size
+        chosen = (order[step * size : (step + 1) * size] for step in range(first, self.steps))
+        return in_order(lambda rows: self.assemble(rows, epoch), chosen, self.threads)
+
+    def assemble(self, rows: np.ndarray, epoch: int) -> Pictures:
+        """The pictures of some rows as they come up in an epoch."""
+        if self._plain and self._block is not None:
+            return Pictures(self._block[rows], rows)
+        out = np.empty((len(rows), *self.size, self.store.channels), np.uint8)
+        draws = self.augment.draw(self.seed, epoch, rows) if self.augment else None
+        for i, row in enumerate(rows):
+            picture = self.store.picture(row)
+            top, left = self.preprocess.centre(*picture.shape[:2])
+            mirrored = upended = False
+            if self.augment and draws:
+                if self.augment.crop == "random":
+                    pad = self.augment.padding
+                    room_h = picture.shape[0] + 2 * pad - self.size[0] + 1
+                    room_w = picture.shape[1] + 2 * pad - self.size[1] + 1
+                    top, left = int(draws.down[i] * room_h) - pad, int(draws.right[i] * room_w) - pad
+                mirrored, upended = bool(draws.mirrored[i]), bool(draws.upended[i])
+            out[i] = cut(picture, self.size, top, left, mirrored, upended)
+        return Pictures(out, rows)

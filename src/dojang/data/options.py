@@ -1,0 +1,40 @@
+"""The options of the data room."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dojang.recipe import option
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Where pictures come from, how they are split, and how they become arrays."""
+
+    data_root: str | None = option(None, "folder to look in for data sets by name", aliases=("data_dir",))
+    download: bool = option(False, "fetch a data set by name when it is not found on this machine")
+    val: float | str | None = option(
+        None, "pictures for validation: a share, a count, or none", low=0, choices=("none",), metavar="SHARE|N|none"
+    )
+    test: float | None = option(None, "test pictures of data without a test part: a share or a count", low=0)
+    bad: str = option("stop", "pictures that cannot be read: stop, or skip and record", choices=("stop", "skip"))
+    imgsz: int | None = option(
+        None, "height and width the network sees", aliases=("img_size", "image_size"), low=1, high=4096
+    )
+    fit: str = option("crop", "pictures that are not square: crop the centre, or pad", choices=("crop", "pad"))
+    interpolation: str = option("bilinear", "resizing by Pillow", choices=("bilinear", "bicubic"))
+    background: int = option(255, "grey level behind transparent pixels and beside padded pictures", low=0, high=255)
+    max_pixels: int = option(50_000_000, "larger pictures are refused before they are decoded", low=1)
+    normalize: str = option(
+        "train", "mean and deviation: of the training part, of ImageNet, or none", choices=("train", "imagenet", "none")
+    )
+    flip: str | None = option(
+        None,
+        "mirror training pictures at random (photographs: horizontal)",
+        aliases=("hflip",),
+        choices=("none", "horizontal", "vertical", "both"),
+    )
+    crop_padding: int = option(0, "pad training pictures with black by N pixels, then crop at random", low=0)
+    train_crop: str = option("random", "where larger pictures are cropped in training", choices=("random", "center"))
+    store: str = option("auto", "where decoded pictures are kept", choices=("auto", "memory", "disk"))
+    workers: int | None = option(None, "threads that assemble batches", aliases=("num_workers",), low=0, high=256)

@@ -1,0 +1,181 @@
+"""From a manifest to everything that training needs of its pictures: inspect, split, decode, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dojang import files
+from dojang.data import split
+from dojang.data.ahead import in_order
+from dojang.data.decode import ImageInfo, is_gray, probe
+from dojang.data.manifest import Manifest
+from dojang.data.options import DataOptions
+from dojang.data.preprocess import Preprocess
+from dojang.data.store import Store, build
+from dojang.errors import DataError, listing
+
+# the margin around the central cut of a photograph, as the ImageNet networks have it
+_MARGIN = 256 / 224
+_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Tick = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Pictures ready for a network.
+
+    Args:
+        manifest: Split, with digests; its rows are the store's.
+        store: The pictures.
+        preprocess: What was done and is to be done to each.
+        bad: What could not be read, by path; not in the manifest.
+    """
+
+    manifest: Manifest
+    store: Store
+    preprocess: Preprocess
+    bad: dict[str, DataError]
+
+
+def prepare(
+    manifest: Manifest,
+    options: DataOptions,
+    *,
+    seed: int,
+    default_size: int,
+    threads: int,
+    preprocess: Preprocess | None = None,
+    assign: bool = True,
+    tick: Tick = lambda stage, done, total: None,
+) -> Prepared:
+    """Read, split and decode the pictures of a manifest.
+
+    Args:
+        manifest: From :func:`dojang.data.scan.find`.
+        seed: Of the split.
+        default_size: Height and width for pictures that are neither small nor of one size.
+        threads: That read and decode.
+        preprocess: That of trained weights; None finds one that suits the training part.
+        assign: Set pictures apart for val and test where the data does not say; False takes the splits as they are.
+        tick: Called with the stage ("reading" or "decoding"), the pictures done and their number.
+
+    Raises:
+        DataError: D104 when no picture can be read; those of :func:`dojang.data.split.assign`.
+    """
+    manifest, infos, bad = inspect(manifest, options.max_pixels, threads, lambda n: tick("reading", n, len(manifest)))
+    if not infos:
+        raise bad_pictures(bad, len(bad), "")
+    if assign:
+        manifest = split.assign(manifest, val=options.val, test=options.test, seed=seed)
+    chosen = preprocess or _choose([infos[row] for row in manifest.rows("train")], options, default_size)
+    sizes = np.array([(info.height, info.width) for info in infos])
+    total = len(manifest)
+    built = build(
+        manifest,
+        sizes,
+        chosen,
+        place=options.store,
+        threads=threads,
+        tick=lambda n: tick("decoding", n, total),
+    )
+    bad |= built.bad
+    if len(built.manifest) == 0:
+        raise bad_pictures(bad, len(bad), "")
+    if preprocess is None:
+        mean, std = _statistics(built.store, built.manifest.rows("train"), chosen, options.normalize)
+        chosen = replace(chosen, mean=mean, std=std)
+    return Prepared(built.manifest, built.store, chosen, bad)
+
+
+def inspect(
+    manifest: Manifest, max_pixels: int, threads: int, tick: Callable[[int], None]
+) -> tuple[Manifest, list[ImageInfo], dict[str, DataError]]:
+    """Digest and header of every row; rows without a readable header are left out and explained."""
+
+    def one(path: str) -> tuple[str, ImageInfo] | DataError:
+        try:
+            data = manifest.source.read(path)
+            if isinstance(data, bytes):
+                return files.sha256(data), probe(data, path, max_pixels)
+            height, width = data.shape[:2]
+            mode = "L" if data.ndim == 2 or data.shape[2] == 1 else "RGB"
+            return files.sha256(np.ascontiguousarray(data).data), ImageInfo(width, height, mode, "array", 1)
+        except DataError as error:
+            return error
+
+    digests, infos, good = [], [], []
+    bad: dict[str, DataError] = {}
+    for row, found in enumerate(in_order(one, manifest.paths, threads)):
+        if isinstance(found, DataError):
+            bad[manifest.paths[row]] = found
+        else:
+            digests.append(found[0])
+            infos.append(found[1])
+            good.append(row)
+        tick(row + 1)
+    kept = manifest.keep(np.array(good, dtype=np.int64)) if bad else manifest
+    return kept.replace(digests=tuple(digests)), infos, bad
+
+
+def bad_pictures(bad: dict[str, DataError], total: int, full_list: str) -> DataError:
+    """The one error for all pictures that cannot be read."""
+    first = next(iter(bad.values()))
+    return DataError(
+        "D104",
+        f"{len(bad):,} of {total:,} images cannot be decoded, e.g. {first.what}",
+        context=f"Full list: {full_list}." if full_list else f"They are: {listing(bad, most=3)}.",
+        fix="repair them, or pass --bad=skip to leave them out (recorded in the run).",
+    )
+
+
+def _choose(infos: list[ImageInfo], options: DataOptions, default_size: int) -> Preprocess:
+    """What suits the training pictures: their own size when it is small and common, grey when all are grey."""
+    sizes = {(info.height, info.width) for info in infos}
+    common = next(iter(sizes)) if len(sizes) == 1 else None
+    small = common is not None and max(common) <= 64
+    if options.imgsz is not None:
+        height = width = options.imgsz
+    else:
+        height, width = common if common and small else (default_size, default_size)
+    return Preprocess(
+        mode="L" if all(is_gray(info) for info in infos) else "RGB",
+        height=height,
+        width=width,
+        resize=1.0 if small or options.fit == "pad" else _MARGIN,
+        fit=options.fit,
+        interpolation=options.interpolation,
+        background=options.background,
+        max_pixels=options.max_pixels,
+    )
+
+
+def _statistics(
+    store: Store, rows: np.ndarray, preprocess: Preprocess, how: str
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation a channel, on 0..1, exactly: from a count of the 256 levels of the central cuts."""
+    channels = preprocess.channels
+    if how == "none":
+        return (0.0,) * channels, (1.0,) * channels
+    if how == "imagenet":
+        if channels == 3:
+            return _IMAGENET
+        return (sum(_IMAGENET[0]) / 3,), (sum(_IMAGENET[1]) / 3,)
+    counts = np.zeros((channels, 256), np.int64)
+    block = store.block()
+    for start in range(0, len(rows), 1024):
+        part = rows[start : start + 1024]
+        pictures = [block[part]] if block is not None else [store.picture(row)[None] for row in part]
+        for several in pictures:
+            top, left = preprocess.centre(*several.shape[1:3])
+            seen = several[:, top : top + preprocess.height, left : left + preprocess.width]
+            for channel in range(channels):
+                counts[channel] += np.bincount(seen[..., channel].reshape(-1), minlength=256)
+    levels = np.arange(256) / 255
+    mean = counts @ levels / counts.sum(axis=1)
+    spread = np.sqrt(np.maximum(counts @ levels**2 / counts.sum(axis=1) - mean**2, 0))
+    # a channel that never changes carries nothing; dividing by one leaves it at zero
+    return tuple(mean.tolist()), tuple(np.where(spread > 0, spread, 1.0).tolist())

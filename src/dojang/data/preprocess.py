@@ -1,0 +1,123 @@
+"""What happens to every picture on its way to a network: one frozen description, saved with the weights.
+
+The store, validation, prediction and, later, the server and the exported graph all run these same steps:
+decode -> resize in 8 bits -> crop or pad -> scale -> normalise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from dojang.data.decode import decode
+
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocess:
+    """The way from a picture's bytes to the network's input.
+
+    Args:
+        mode: "L" (one channel) or "RGB".
+        height, width: What the network sees, in pixels.
+        resize: With fit "crop", a picture is scaled to just cover a box of ``height * resize`` by ``width * resize``,
+            and the centre is cut out; 1.0 cuts only what sticks out.
+        fit: "crop", or "pad": scaled to just fit inside, with ``background`` beside it.
+        interpolation: "bilinear" or "bicubic", as Pillow computes them in 8 bits.
+        background: Grey level, 0 to 255, behind transparent pixels and beside padded pictures.
+        max_pixels: Larger pictures are refused before they are decoded.
+        mean, std: One number a channel, on the scale of 0 to 1.
+    """
+
+    mode: str
+    height: int
+    width: int
+    resize: float = 1.0
+    fit: str = "crop"
+    interpolation: str = "bilinear"
+    background: int = 255
+    max_pixels: int = 50_000_000
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    @property
+    def channels(self) -> int:
+        return 1 if self.mode == "L" else 3
+
+    @property
+    def crops(self) -> bool:
+        """Whether stored pictures are larger than what the network sees, so that training may choose the cut."""
+        return self.fit == "crop"
+
+    def stored_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which a picture of this size is kept."""
+        if self.fit == "pad":
+            return self.height, self.width
+        box_h, box_w = round(self.height * self.resize), round(self.width * self.resize)
+        scale = max(box_h / height, box_w / width)
+        return max(box_h, round(height * scale)), max(box_w, round(width * scale))
+
+    def load(self, data: bytes | np.ndarray, where: str) -> UInt8[np.ndarray, "h w c"]:
+        """Decode and resize one picture to the size at which it is kept.
+
+        Args:
+            data: Encoded bytes, or uint8 pixels (h, w) or (h, w, c) in RGB order.
+            where: Its name, for messages.
+
+        Raises:
+            DataError: As :func:`dojang.data.decode.decode`.
+        """
+        pixels = decode(data, where, mode=self.mode, background=self.background, max_pixels=self.max_pixels)
+        height, width = pixels.shape[:2]
+        target = self.stored_size(height, width)
+        if self.fit == "pad":
+            scale = min(self.height / height, self.width / width)
+            inner = max(1, round(height * scale)), max(1, round(width * scale))
+            canvas = np.full((*target, self.channels), self.background, np.uint8)
+            top, left = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
+            canvas[top : top + inner[0], left : left + inner[1]] = self._resized(pixels, inner)
+            return canvas
+        return self._resized(pixels, target)
+
+    def centre(self, height: int, width: int) -> tuple[int, int]:
+        """Top and left of the central cut in a kept picture of this size."""
+        return (height - self.height) // 2, (width - self.width) // 2
+
+    def picture(self, data: bytes | np.ndarray, where: str) -> UInt8[np.ndarray, "h w c"]:
+        """One picture exactly as the network sees it in validation, still in 8 bits."""
+        kept = self.load(data, where)
+        top, left = self.centre(*kept.shape[:2])
+        return kept[top : top + self.height, left : left + self.width]
+
+    def normalise(self, pixels: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b c h w"]:
+        """Scale to 0..1 and normalise; float32, channels first in shape, channels last in memory."""
+        # (x / 255 - mean) / std with one rounding less
+        shift = torch.tensor([255.0 * m for m in self.mean], device=pixels.device)
+        scale = torch.tensor([255.0 * s for s in self.std], device=pixels.device)
+        return pixels.to(torch.float32).sub_(shift).div_(scale).permute(0, 3, 1, 2)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for the weights file."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
+        """What :meth:`as_dict` gave."""
+        plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**plain)
+
+    def _resized(self, pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        height, width = size
+        if pixels.shape[:2] == size:
+            return pixels
+        image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
+        resized = np.asarray(image.resize((width, height), _FILTERS[self.interpolation]))
+        return resized.reshape(height, width, self.channels)

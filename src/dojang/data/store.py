@@ -1,0 +1,210 @@
+"""The store: every picture decoded once, kept as uint8 in one flat buffer with a table of where each lies.
+
+It is in memory when it takes under half of what is free, else memory-mapped in the cache folder under a name made from
+its content; the loader does not know which.  Nothing is ever written beside the user's pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dojang import files
+from dojang.data.ahead import in_order
+from dojang.data.manifest import Manifest
+from dojang.data.preprocess import Preprocess
+from dojang.errors import DataError, ResourceError
+
+# raise it when decoding or resizing changes a single bit
+VERSION = 1
+CACHE_LIMIT = 40 * 10**9
+
+
+@dataclass(frozen=True)
+class Store:
+    """Pictures in a flat buffer.
+
+    Args:
+        buffer: uint8, all pictures one after the other, each (height, width, channels).
+        offsets, heights, widths: int64 (n,), where each begins and its size.
+        channels: 1 or 3, the same for all.
+        place: "memory", or the folder of the memory map.
+    """
+
+    buffer: np.ndarray
+    offsets: np.ndarray
+    heights: np.ndarray
+    widths: np.ndarray
+    channels: int
+    place: str = "memory"
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def picture(self, row: int) -> np.ndarray:
+        """The picture of a row, uint8 (h, w, c), without a copy."""
+        height, width = int(self.heights[row]), int(self.widths[row])
+        start = int(self.offsets[row])
+        return self.buffer[start : start + height * width * self.channels].reshape(height, width, self.channels)
+
+    def block(self) -> np.ndarray | None:
+        """All pictures as one array (n, h, w, c) when they have one size, without a copy; else None."""
+        if len(self) == 0 or np.ptp(self.heights) or np.ptp(self.widths):
+            return None
+        shape = len(self), int(self.heights[0]), int(self.widths[0]), self.channels
+        return self.buffer[: int(np.prod(shape))].reshape(shape)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A store, the manifest of the rows in it (their order is the store's), and why the others are not."""
+
+    store: Store
+    manifest: Manifest
+    bad: dict[str, DataError]
+
+
+def build(
+    manifest: Manifest,
+    sizes: np.ndarray,
+    preprocess: Preprocess,
+    *,
+    place: str = "auto",
+    threads: int = 1,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Built:
+    """Decode and resize every row of a manifest.
+
+    Args:
+        manifest: With its digests filled.
+        sizes: int64 (n, 2), height and width of each picture before resizing, from its header.
+        preprocess: Its resize decides the size at which pictures are kept.
+        place: "memory", "disk", or "auto".
+        tick: Called with the number of pictures done.
+
+    Raises:
+        ResourceError: R403 when the cache folder's limit is too small; R401 when the disk is full.
+    """
+    kept = np.array([preprocess.stored_size(int(h), int(w)) for h, w in sizes], dtype=np.int64).reshape(-1, 2)
+    need = int((kept[:, 0] * kept[:, 1]).sum()) * preprocess.channels
+    if place == "auto":
+        place = "memory" if need < free_memory() / 2 else "disk"
+
+    def pictures() -> Iterator[np.ndarray | DataError]:
+        def one(path: str) -> np.ndarray | DataError:
+            try:
+                return preprocess.load(manifest.source.read(path), path)
+            except DataError as error:
+                return error
+
+        for done, picture in enumerate(in_order(one, manifest.paths, threads), 1):
+            yield picture
+            tick(done)
+
+    if place == "memory":
+        return _in_memory(manifest, pictures(), need, preprocess.channels)
+    return _on_disk(manifest, pictures(), need, preprocess)
+
+
+def free_memory() -> int:
+    """Bytes of memory that can be had without swapping."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux: half of what is installed
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _collect(
+    pictures: Iterator[np.ndarray | DataError], sink: Callable[[np.ndarray, int], None]
+) -> tuple[np.ndarray, dict[int, DataError]]:
+    """Hand each picture to the sink with its position; gives the table (n, 3) and, by row, what could not be read."""
+    table: list[tuple[int, int, int]] = []
+    bad: dict[int, DataError] = {}
+    position = 0
+    for row, picture in enumerate(pictures):
+        if isinstance(picture, DataError):
+            bad[row] = picture
+            continue
+        sink(picture, position)
+        table.append((position, picture.shape[0], picture.shape[1]))
+        position += picture.size
+    return np.array(table, dtype=np.int64).reshape(-1, 3), bad
+
+
+def _built(manifest: Manifest, store: Store, bad: dict[int, DataError]) -> Built:
+    errors = {manifest.paths[row]: error for row, error in bad.items()}
+    if bad:
+        manifest = manifest.keep(np.setdiff1d(np.arange(len(manifest)), list(bad)))
+    return Built(store, manifest, errors)
+
+
+def _in_memory(manifest: Manifest, pictures: Iterator[np.ndarray | DataError], need: int, channels: int) -> Built:
+    buffer = np.empty(need, np.uint8)
+
+    def sink(picture: np.ndarray, position: int) -> None:
+        buffer[position : position + picture.size] = picture.reshape(-1)
+
+    table, bad = _collect(pictures, sink)
+    return _built(manifest, Store(buffer, table[:, 0], table[:, 1], table[:, 2], channels), bad)
+
+
+def _on_disk(
+    manifest: Manifest, pictures: Iterator[np.ndarray | DataError], need: int, preprocess: Preprocess
+) -> Built:
+    folder = files.cache_folder() / "stores" / _name(manifest, preprocess)
+    index = folder / "index.json"
+    if not index.exists():
+        _make_room(folder.parent, need)
+        with files.writing(folder / "pixels.bin") as out:
+            table, bad = _collect(pictures, lambda picture, _: out.write(np.ascontiguousarray(picture).data))
+        files.write_bytes(folder / "table.bin", table.tobytes())
+        reasons = {str(row): error.as_dict() for row, error in bad.items()}
+        # written last: where it exists, the store is whole
+        files.write_json(index, {"format": 1, "pictures": len(table), "bad": reasons})
+    facts = json.loads(files.read_text(index))
+    # the time of the last use decides which store is evicted first
+    os.utime(index)
+    table = np.frombuffer((folder / "table.bin").read_bytes(), np.int64).reshape(-1, 3)
+    bad = {int(row): DataError(e["code"], e["what"], fix=e["fix"]) for row, e in facts["bad"].items()}
+    pixels = folder / "pixels.bin"
+    buffer = np.memmap(pixels, np.uint8, mode="r") if pixels.stat().st_size else np.empty(0, np.uint8)
+    store = Store(buffer, table[:, 0], table[:, 1], table[:, 2], preprocess.channels, str(folder))
+    return _built(manifest, store, bad)
+
+
+def _name(manifest: Manifest, preprocess: Preprocess) -> str:
+    facts = preprocess.as_dict() | {"mean": None, "std": None, "version": VERSION}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for row in manifest.digests:
+        digest.update(row.encode())
+    return digest.hexdigest()[:32]
+
+
+def _make_room(stores: Path, need: int) -> None:
+    """Evict the stores used longest ago until the new one fits the cache folder's limit."""
+    limit = int(float(os.environ.get("DOJANG_CACHE_LIMIT", CACHE_LIMIT)))
+    if need > limit:
+        raise ResourceError(
+            "R403",
+            f"the decoded pictures take {need / 1e9:.1f} GB; the cache folder may hold {limit / 1e9:.1f} GB.",
+            fix=f"DOJANG_CACHE_LIMIT={need + 10**9}, or a smaller --imgsz.",
+        )
+    have = []
+    for index in stores.glob("*/index.json"):
+        size = sum(file.stat().st_size for file in index.parent.iterdir())
+        have.append((index.stat().st_mtime, size, index.parent))
+    total = sum(size for _, size, _ in have)
+    for _, size, folder in sorted(have):
+        if total + need <= limit:
+            break
+        files.remove_folder(folder)
+        total -= size

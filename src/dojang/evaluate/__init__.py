@@ -1,0 +1,1 @@
+"""A weights file and a split: scores, files, pictures."""

@@ -1,0 +1,117 @@
+"""A network's answers to the pictures of a split, and the scores they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dojang.data.loader import Loader
+from dojang.data.manifest import Manifest
+from dojang.data.store import Store
+from dojang.errors import DataError, did_you_mean
+from dojang.metrics import intervals, scores
+from dojang.predict.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Answers and truths of one split.
+
+    Args:
+        split: "val", "test" or another name.
+        paths: Of the pictures, as splits.csv names them.
+        true: int64 (n,), label ids in the order of ``labels``.
+        probabilities: float32 (n, classes).
+        labels: Names of the classes.
+    """
+
+    split: str
+    paths: tuple[str, ...]
+    true: np.ndarray
+    probabilities: np.ndarray
+    labels: tuple[str, ...]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Label ids (n,), the most probable of each row."""
+        best: np.ndarray = self.probabilities.argmax(axis=1)
+        return best
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Confusion matrix (c, c), int64, rows are the true classes."""
+        return scores.confusion_matrix(self.true, self.predicted, len(self.labels))
+
+    def metrics(self) -> dict[str, Any]:
+        """The scores with their 95 % intervals, as metrics.json holds them.
+
+        top-1 has Wilson's interval; balanced accuracy, macro F1 and log loss have a stratified bootstrap's.
+        """
+        true, predicted, classes = self.true, self.predicted, len(self.labels)
+        n = len(true)
+        found: dict[str, Any] = {
+            "n": n,
+            "top1": intervals.proportion(int((true == predicted).sum()), n).as_dict(),
+        }
+
+        def balanced(t: np.ndarray, p: np.ndarray) -> float:
+            return scores.balanced_accuracy(scores.confusion_matrix(t, p, classes))
+
+        def macro(t: np.ndarray, p: np.ndarray) -> float:
+            return scores.macro_f1(scores.confusion_matrix(t, p, classes))
+
+        chosen = -np.log(np.maximum(self.probabilities[np.arange(n), true].astype(np.float64), 1e-12))
+        found["balanced_accuracy"] = intervals.bootstrap(balanced, true, predicted, strata=true).as_dict()
+        found["macro_f1"] = intervals.bootstrap(macro, true, predicted, strata=true).as_dict()
+        found["log_loss"] = intervals.bootstrap(lambda c: float(c.mean()), chosen, strata=true).as_dict()
+        return found
+
+
+def evaluate(
+    predictor: Predictor, store: Store, manifest: Manifest, split: str, *, batch_size: int = 250, threads: int = 0
+) -> Evaluation:
+    """The single-view float32 answers to all pictures of a split.
+
+    Args:
+        store: Made with the predictor's preprocessing.
+        manifest: Its classes may be fewer than the predictor's, in another order; they are matched by name.
+
+    Raises:
+        DataError: D107 for a class the network does not know; D121 for a split without pictures.
+    """
+    rows = manifest.rows(split)
+    if len(rows) == 0:
+        have = [name for name, counts in manifest.counts().items() if sum(counts.values())]
+        raise DataError("D121", f"the data has no {split!r} pictures; it has {', '.join(have) or 'none'}.")
+    ids = match(manifest, predictor.labels, split)
+    loader = Loader(store, rows, predictor.preprocess, batch_size=batch_size, threads=threads)
+    answers = [predictor.probabilities(pictures.pixels) for pictures in loader.batches()]
+    return Evaluation(
+        split,
+        tuple(manifest.paths[row] for row in rows),
+        ids[manifest.targets[rows]],
+        np.concatenate(answers),
+        predictor.labels,
+    )
+
+
+def match(manifest: Manifest, labels: tuple[str, ...], split: str) -> np.ndarray:
+    """For each class of a manifest, the id that the network has for its name; int64 (classes,).
+
+    Raises:
+        DataError: D107 when pictures of the split have a class that the network does not know.
+    """
+    counts = manifest.counts()[split]
+    place = {label: i for i, label in enumerate(labels)}
+    for name in manifest.classes:
+        if name not in place and counts.get(name, 0):
+            raise DataError(
+                "D107",
+                f"the {split} set has a class the model does not know: {name!r} ({counts[name]:,} images). "
+                f"Known: {', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}.",
+                context=(did_you_mean(name, labels) + " Scoring it would be meaningless.").strip(),
+                fix="rename the folder, or retrain with it in the training set.",
+            )
+    return np.array([place.get(name, -1) for name in manifest.classes], dtype=np.int64)

@@ -1,0 +1,303 @@
+"""The only writer: every byte that dojang puts on a disk goes through this file.
+
+A file is written beside its final place, flushed to the disk, renamed over the old one, and the folder is flushed too;
+so at any moment, also after a kill or a power cut, the name leads to the whole old file or the whole new one.
+The calls that touch the disk are the small functions at the end: tests make each of them fail in turn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from dojang.errors import ConfigError, DojangError, ResourceError, SecurityError
+
+_TEMPORARY = re.compile(r"^\..+\.(\d+)\.dojang-tmp$")
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Writer:
+    """A file being written beside its final place; :meth:`write` adds bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.dojang-tmp")
+        self.fd = _open(self.temporary)
+        self.size = 0
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes, all of them or an error."""
+        view = memoryview(data).cast("B")
+        self.size += len(view)
+        while view:
+            view = view[_write(self.fd, view) :]
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer]:
+    """Write a file piece by piece; it appears, whole, when the block ends without an error.
+
+    Args:
+        path: The final place; its folder is made if missing.
+        keeps: What is still intact if this fails, for the message ("state/step-4500 is intact").
+
+    Raises:
+        ResourceError: R401 when the disk is full, R402 when the place cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with writing(folder + "/a.bin") as out:
+        ...         out.write(b"12")
+        ...         out.write(b"3")
+        ...     (Path(folder) / "a.bin").read_bytes()
+        b'123'
+    """
+    path = Path(path)
+    writer = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = Writer(path)
+        yield writer
+        _sync(writer.fd)
+        _close(writer.fd)
+        writer.fd = -1
+        _replace(writer.temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _explain(error, path, writer.size if writer else 0, keeps) from error
+    finally:
+        if writer is not None:
+            if writer.fd >= 0:
+                _close(writer.fd)
+            # after a success the temporary name is gone already
+            writer.temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview, *, keeps: str = "") -> None:
+    """Put ``data`` at ``path``: the whole of it, or the old file stays. Raises as :func:`writing` does."""
+    with writing(path, keeps=keeps) as out:
+        out.write(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Put UTF-8 text at ``path``; names that are not valid Unicode keep their bytes."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Put ``value`` at ``path`` as JSON that a person can read."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def append_text(path: str | os.PathLike[str], text: str) -> None:
+    """Add text to a log and flush it to the disk; only logs, whose tail a resume cuts, are written in place."""
+    path, data = Path(path), memoryview(text.encode("utf-8", "surrogateescape"))
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            while data:
+                data = data[_write(fd, data) :]
+            _sync(fd)
+        finally:
+            _close(fd)
+    except OSError as error:
+        raise _explain(error, path, len(data), "") from error
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The UTF-8 text of a file; bytes that are not valid UTF-8 survive a round trip."""
+    return Path(path).read_bytes().decode("utf-8", "surrogateescape")
+
+
+def sha256(data: bytes | memoryview) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(path: str | os.PathLike[str], algorithm: str = "sha256") -> str:
+    """The digest of a file, read in pieces; ``algorithm`` as in hashlib."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def check_member(name: str) -> str:
+    """The name of an archive's member if it stays inside; else an error.
+
+    Raises:
+        SecurityError: X502 for absolute names, drive letters, ``..`` and empty or zero-byte names.
+    """
+    parts = name.replace("\\", "/").split("/")
+    if not name or name[0] in "/\\" or re.match(r"^[A-Za-z]:", name) or ".." in parts or "\0" in name:
+        raise SecurityError(
+            "X502",
+            f"the archive has a member named {name!r}, which would lie outside the folder it is unpacked to.",
+            context="Nothing was read from it or written.",
+            fix="get the archive from a source you trust, or pack the pictures again with relative names.",
+        )
+    return name
+
+
+def safe_join(root: str | os.PathLike[str], member: str) -> Path:
+    """``root/member``, sure to lie inside ``root`` after links are followed. Raises X502 otherwise."""
+    root = Path(root).resolve()
+    path = (root / check_member(member)).resolve()
+    if not path.is_relative_to(root):
+        check_member("../" + member)
+    return path
+
+
+def numbered(folder: Path, name: str, *, exist_ok: bool = False) -> Path:
+    """Make a fresh folder: ``name``, or ``name2``, ``name3`` ... when it exists; nothing is overwritten.
+
+    Raises:
+        ResourceError: R402 when the place cannot be written.
+    """
+    number = 1
+    while True:
+        path = folder / (name if number == 1 else f"{name}{number}")
+        try:
+            path.mkdir(parents=True, exist_ok=exist_ok)
+            return path
+        except FileExistsError:
+            if path.exists() and not path.is_dir() and exist_ok:
+                raise ConfigError("C205", f"{str(path)!r} is a file; a folder is needed.", fix="--name other") from None
+            number += 1
+        except OSError as error:
+            raise _explain(error, path, 0, "") from error
+
+
+def clear_temporaries(folder: Path) -> list[str]:
+    """Remove what writers that were killed left in a folder and below; gives the names."""
+    gone = []
+    for path in sorted(folder.rglob(".*.dojang-tmp")):
+        match = _TEMPORARY.match(path.name)
+        if match and not _alive(int(match[1])):
+            path.unlink(missing_ok=True)
+            gone.append(path.name)
+    return gone
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file for the length of a block; the system frees it when the process dies, however it dies.
+
+    Raises:
+        ConfigError: C206 when another process holds it.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise _explain(error, path, 0, "") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
+            raise ConfigError(
+                "C206",
+                f"{what} is in use by process {holder or 'unknown'}.",
+                fix="wait for it to end, or stop it.",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(fd)
+
+
+def remove(path: Path) -> None:
+    """Remove one file of dojang's own that a newer one replaces (an older state)."""
+    path.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of dojang's own cache."""
+    shutil.rmtree(path)
+
+
+def cache_folder() -> Path:
+    """Where dojang keeps what it can make again: ``$DOJANG_CACHE``, or ``dojang`` in the user's cache folder."""
+    given = os.environ.get("DOJANG_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(given) if given else Path(base) / "dojang"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _explain(error: OSError, path: Path, size: int, keeps: str) -> DojangError:
+    context = keeps
+    if error.errno in _NO_ROOM:
+        room = path.parent
+        while not room.exists():
+            room = room.parent
+        return ResourceError(
+            "R401",
+            f"cannot write {path.name}: needs at least {_size(size)}, {_size(_free(room))} free on {str(room)!r} "
+            f"({os.strerror(error.errno or 0)}).",
+            context=context,
+            fix="free space, then run the command again (a training run: dojang train --resume RUN).",
+        )
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return ResourceError(
+        "R402",
+        f"cannot write {str(path)!r}: {reason}.",
+        context=context,
+        fix="choose a place you can write: --project FOLDER (or DOJANG_CACHE=FOLDER for the cache).",
+    )
+
+
+def _size(n: int) -> str:
+    return f"{n / 1e6:,.1f} MB" if n >= 1e5 else f"{n:,} bytes"
+
+
+# The calls that touch the disk. Tests replace them one by one.
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+
+
+def _write(fd: int, data: memoryview) -> int:
+    return os.write(fd, data)
+
+
+def _sync(fd: int) -> None:
+    os.fsync(fd)
+
+
+def _close(fd: int) -> None:
+    os.close(fd)
+
+
+def _replace(source: Path, target: Path) -> None:
+    os.replace(source, target)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free

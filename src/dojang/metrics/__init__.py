@@ -1,0 +1,1 @@
+"""Scores of predictions, and the intervals that say how far to trust them; NumPy only."""

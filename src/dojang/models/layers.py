@@ -1,0 +1,197 @@
+"""What the families share: named layers in a row, the list of activations, and the check of sizes before building."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from torch import nn
+
+from dojang.errors import ConfigError, did_you_mean, listing
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky-relu": partial(nn.LeakyReLU, 0.1),
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+MOST_LAYERS = 1000
+_WIDEST, _LARGEST_SIDE = 2**20, 65_535
+
+
+class Network(nn.Module):
+    """Layers in a row, each under a name made of its type and number: conv1, bn1, relu1, pool1, ..., fc2.
+
+    The base of the families; :attr:`preset` is the name that it was built under.
+    """
+
+    preset: str = ""
+    Config: ClassVar[type[Any]]
+    config: Any
+
+    def __init__(self, in_channels: int, classes: int, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.in_channels = whole("in_channels", in_channels, most=_WIDEST)
+        self.classes = whole("classes", classes, most=_WIDEST)
+        sides = wholes("image_size", image_size, most=_LARGEST_SIDE)
+        if len(sides) != 2:
+            raise wrong("image_size", image_size, "two numbers, height and width")
+        self.image_size: tuple[int, int] = (sides[0], sides[1])
+        self.fixed_size = True
+        self._counts: dict[str, int] = {}
+
+    @classmethod
+    def from_arguments(cls, arguments: Mapping[str, Any]) -> Network:
+        """The network of plain values, as :meth:`arguments` gives them. Raises ConfigError C204."""
+        own = {"in_channels", "classes", "image_size"}
+        known = own | {field.name for field in dataclasses.fields(cls.Config)}
+        for name in sorted(set(arguments) - known):
+            raise ConfigError("C204", f"{cls.__name__} has no argument {name!r}.{did_you_mean(name, known)}")
+        for name in sorted(own - set(arguments)):
+            raise ConfigError("C204", f"{cls.__name__} needs the argument {name!r}.")
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+        make: Any = cls
+        config = cls.Config(**{name: value for name, value in plain.items() if name not in own})
+        network: Network = make(**{name: plain[name] for name in own}, config=config)
+        return network
+
+    def arguments(self) -> dict[str, Any]:
+        """All that is needed to build the same network again, as values that JSON has."""
+        values = {"in_channels": self.in_channels, "classes": self.classes, "image_size": self.image_size}
+        values |= {field.name: getattr(self.config, field.name) for field in dataclasses.fields(self.config)}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+    def add(self, kind: str, layer: nn.Module) -> None:
+        """Append a layer; it is called ``kind`` and its number among its kind."""
+        kind = kind.replace("-", "_")
+        number = self._counts[kind] = self._counts.get(kind, 0) + 1
+        self.add_module(kind if kind == "flatten" else f"{kind}{number}", layer)
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Tensor:
+        """Scores (logits) for a batch of prepared pictures.
+
+        Raises:
+            ConfigError: C204 for pictures of another rank, type, number of channels, or size.
+        """
+        if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():
+            raise self._refusal(x)
+        if self.fixed_size and (x.shape[2] != self.image_size[0] or x.shape[3] != self.image_size[1]):
+            raise self._refusal(x)
+        for layer in self.children():
+            x = layer(x)
+        return x
+
+    def _refusal(self, x: Tensor) -> ConfigError:
+        height, width = self.image_size if self.fixed_size else ("height", "width")
+        given = f"{str(x.dtype).removeprefix('torch.')} of shape {tuple(x.shape)}"
+        wanted = f"floats of shape (batch, {self.in_channels}, {height}, {width})"
+        return ConfigError(
+            "C204",
+            f"this {self.preset} network takes {wanted}, and was given {given}.",
+            fix="prepare pictures with the Preprocess that is stored with the model.",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Window:
+    """A layer that moves a window over the map: along one side it turns n into (n + padding - size) // stride + 1.
+
+    Args:
+        padding: On both ends together.
+    """
+
+    layer: str
+    size: int
+    stride: int
+    padding: int
+
+    def after(self, n: int) -> int:
+        """The side of the map behind the layer; below 1 where the window does not fit."""
+        return (n + self.padding - self.size) // self.stride + 1
+
+    def before(self, n: int) -> int:
+        """The smallest side in front of the layer that leaves ``n`` behind it."""
+        return max(1, (n - 1) * self.stride + self.size - self.padding)
+
+
+def map_size(windows: Sequence[Window], image_size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width of the map behind some layers.
+
+    Raises:
+        ConfigError: C204 where the map vanishes, with the layer, the size there, and the smallest picture that works.
+
+    Example:
+        >>> map_size([Window("conv1", 3, 2, 0), Window("conv2", 3, 2, 0)], (28, 32))
+        (6, 7)
+    """
+    height, width = image_size
+    for window in windows:
+        now = (window.after(height), window.after(width))
+        if min(now) < 1:
+            smallest = 1
+            for earlier in reversed(windows):
+                smallest = earlier.before(smallest)
+            possible = smallest <= _LARGEST_SIDE
+            least = f"The smallest picture that this network works on is {smallest}x{smallest}."
+            raise ConfigError(
+                "C204",
+                f"{window.layer}: a picture of {image_size[0]}x{image_size[1]} is down to {height}x{width} there, "
+                f"too small for a window of {window.size}x{window.size}.",
+                context=least if possible else "No picture is large enough for so many layers.",
+                fix=f"--imgsz {smallest}, or fewer --conv-dims" if possible else "fewer --conv-dims",
+            )
+        height, width = now
+    return height, width
+
+
+def wrong(name: str, value: object, expected: str) -> ConfigError:
+    """The error for an argument of a network that cannot be used."""
+    return ConfigError("C204", f"{name} cannot be {value!r}; expected {expected}.")
+
+
+def whole(name: str, value: Any, *, most: int) -> int:
+    """A whole number from 1 to ``most``. Raises C204."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise wrong(name, value, f"a whole number from 1 to {most:,}")
+    return value
+
+
+def wholes(name: str, value: Any, *, most: int = _WIDEST) -> tuple[int, ...]:
+    """A tuple of whole numbers from 1 to ``most``. Raises C204."""
+    if not isinstance(value, (tuple, list)):
+        raise wrong(name, value, "whole numbers such as (32, 64)")
+    if len(value) > MOST_LAYERS:
+        raise wrong(name, listing(value, 3), f"at most {MOST_LAYERS:,} numbers")
+    return tuple(whole(name, item, most=most) for item in value)
+
+
+def chance(name: str, value: Any) -> float:
+    """A probability from 0 up to, not including, 1. Raises C204."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise wrong(name, value, "a number from 0 up to, not including, 1")
+    return float(value)
+
+
+def switch(name: str, value: Any) -> bool:
+    """True or False. Raises C204."""
+    if not isinstance(value, bool):
+        raise wrong(name, value, "true or false")
+    return value
+
+
+def word(name: str, value: Any, known: Sequence[str]) -> str:
+    """One of some words. Raises C204."""
+    if not isinstance(value, str) or value not in known:
+        near = did_you_mean(value, known) if isinstance(value, str) else ""
+        raise ConfigError("C204", f"{name} cannot be {value!r}; expected one of {listing(known, 20)}.{near}")
+    return value

@@ -1,0 +1,43 @@
+"""The options of the room: which network, and what is to be different from its preset."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from dojang.recipe import option
+
+ACTIVATION_NAMES = ("relu", "leaky-relu", "elu", "gelu", "silu", "tanh", "sigmoid")
+INIT_NAMES = ("default", "uniform", "normal", "xavier", "he")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """Which network to build; None means "as the preset says".
+
+    Example:
+        >>> ModelOptions(hidden_dims=(1024, 128)).model
+        'cnn'
+    """
+
+    model: str = option(
+        "cnn", "the network: a preset (cnn, mlp, ...) or a class of your own (mynet.py:CNN)", metavar="NAME"
+    )
+    conv_dims: tuple[int, ...] | None = option(
+        None, "channels of the convolutional blocks, e.g. 32,64", low=1, metavar="N,N"
+    )
+    hidden_dims: tuple[int, ...] | None = option(
+        None, "widths of the hidden dense layers, e.g. 1024,128", low=1, metavar="N,N"
+    )
+    kernel_size: int | None = option(None, "side of the convolution kernels in pixels", low=1, high=1024)
+    activation: str | None = option(None, "the non-linearity between layers", choices=ACTIVATION_NAMES)
+    batch_norm: bool | None = option(None, "batch normalisation of the hidden layers (never of the last)")
+    dropout: float | None = option(
+        None, "dropout probability after each hidden dense layer (and before the first, where the preset has one)",
+        low=0, high=0.99,
+    )  # fmt: skip
+    conv_dropout: float | None = option(
+        None, "probability of dropping whole channels after the last convolutional block (Dropout2d)", low=0, high=0.99
+    )
+    init: str | None = option(
+        None, "how weights start: torch's default, uniform(0,1), normal(0,.02), xavier or he", choices=INIT_NAMES
+    )

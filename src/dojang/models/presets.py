@@ -1,0 +1,140 @@
+"""Networks by name, with the training defaults that suit them; no torch here, so that ``--help`` is instant."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from dojang.registry import Registry
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """A network by name.
+
+    Args:
+        name: What ``--model`` takes.
+        family: "mlp" or "cnn", the class that builds it.
+        summary: One line for lists.
+        arguments: Fields of the family's configuration that differ from its defaults.
+        init: How its weights start (a name of models/init.py).
+        recipe: Training options that differ from the general defaults.
+    """
+
+    name: str
+    family: str
+    summary: str
+    arguments: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    init: str = "default"
+    recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+PRESETS: Registry[Preset] = Registry("model", "C203")
+
+
+def _add(preset: Preset) -> None:
+    PRESETS.add(preset.name, preset)
+
+
+_ADAM = {"epochs": 15, "batch_size": 128, "optimizer": "adam", "lr": 1e-3}
+_STRIDED = {"conv_dims": (32, 64, 128), "stride": 2, "padding": "valid", "pool": False, "batch_norm": False}
+_LENET = {
+    "conv_dims": (10, 20),
+    "hidden_dims": (50,),
+    "kernel_size": 5,
+    "padding": "valid",
+    "order": "conv-bn-pool-act",
+    "dense_batch_norm": True,
+    "global_pool": False,
+}
+
+_add(
+    Preset(
+        "cnn",
+        "cnn",
+        "for any picture size: blocks of conv-BN-ReLU-pool, 32 to 256 channels, as many as the size allows",
+        {"dropout": 0.2},
+        recipe=_ADAM,
+    )
+)
+_add(Preset("mlp", "mlp", "dense network, one hidden layer of 128, ReLU", recipe=_ADAM))
+_add(
+    Preset(
+        "mnist-mlp",
+        "mlp",
+        "two-layer network 784-50-10 with sigmoid",
+        {"hidden_dims": (50,), "activation": "sigmoid"},
+        recipe={"epochs": 5, "batch_size": 100, "optimizer": "sgd", "lr": 0.01},
+    )
+)
+_add(
+    Preset(
+        "mnist-cnn",
+        "cnn",
+        "two 3x3 convolutions (32, 64) with max-pool, Dropout2d, one hidden layer of 32",
+        {
+            "conv_dims": (32, 64),
+            "hidden_dims": (32,),
+            "batch_norm": False,
+            "conv_dropout": 0.5,
+            "global_pool": False,
+        },
+        recipe=_ADAM | {"epochs": 10, "batch_size": 256},
+    )
+)
+_add(
+    Preset(
+        "fashion-cnn",
+        "cnn",
+        "three stride-2 convolutions (32, 64, 128), dropout, one hidden layer of 512",
+        _STRIDED | {"hidden_dims": (512,), "dropout_in": 0.2, "dropout": 0.2, "global_pool": False},
+        recipe=_ADAM,
+    )
+)
+_add(
+    Preset(
+        "cifar-cnn",
+        "cnn",
+        "three stride-2 convolutions (32, 64, 128), dropout, one hidden layer of 1024",
+        _STRIDED | {"hidden_dims": (1024,), "dropout_in": 0.5, "dropout": 0.2, "global_pool": False},
+        recipe=_ADAM,
+    )
+)
+_add(
+    Preset(
+        "cifar-vgg",
+        "cnn",
+        "VGG-like: pairs of 3x3 convolutions (32, 64, 128), conv-ReLU-BN, one hidden layer of 1024",
+        {
+            "conv_dims": (32, 64, 128),
+            "hidden_dims": (1024,),
+            "convs_per_block": 2,
+            "order": "conv-act-bn-pool",
+            "dropout_in": 0.5,
+            "dropout": 0.2,
+            "global_pool": False,
+        },
+        recipe=_ADAM | {"flip": "horizontal", "crop_padding": 4},
+    )
+)
+_add(
+    Preset(
+        "lenet-bn",
+        "cnn",
+        "LeNet-like: two 5x5 convolutions (10, 20), conv-BN-pool-ReLU, one hidden layer of 50, N(0, .02)",
+        _LENET,
+        init="normal",
+        recipe=_ADAM,
+    )
+)
+_add(
+    Preset(
+        "lenet-bn-fcn",
+        "cnn",
+        "lenet-bn with its dense layers written as convolutions: a larger picture gives a map of answers",
+        _LENET | {"head": "conv"},
+        init="normal",
+        recipe=_ADAM,
+    )
+)

@@ -1,0 +1,1 @@
+"""One weights file, many answers."""

@@ -1,0 +1,1 @@
+"""Recipe, training, evaluation and run folder put together; resume."""

@@ -1,0 +1,172 @@
+"""The public objects: a model, and the run that training it leaves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from dojang.errors import ConfigError
+from dojang.predict.answer import Answer
+from dojang.predict.arrays import pictures_of
+from dojang.predict.predictor import Predictor
+from dojang.runs import folder as names
+from dojang.runs import recipe as recipes
+from dojang.runs import train as training
+from dojang.runs import validate as validation
+from dojang.train.log import Reporter
+
+
+class Answers(list[Answer]):
+    """Answers in the order of the pictures; ``notes`` says what was converted on the way."""
+
+    notes: tuple[str, ...] = ()
+
+
+class Model:
+    """A network to train, or a trained one to ask.
+
+    Args:
+        source: A preset's name ("mnist-cnn"), ``FILE.py:CLASS``, a weights file, a run folder, or any nn.Module.
+        model: The nn.Module itself, where ``source`` is a weights file of a model of one's own.
+
+    Raises:
+        ConfigError: C203 for a name that is neither a preset nor a file.
+
+    Example:
+        >>> import dojang
+        >>> model = dojang.Model("mnist-cnn")
+        >>> model
+        Model('mnist-cnn')
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | nn.Module = "cnn", *, model: nn.Module | None = None) -> None:
+        self._module = source if isinstance(source, nn.Module) else model
+        self._name = type(source).__name__ if isinstance(source, nn.Module) else os.fspath(source)
+        self._predictor: Predictor | None = None
+        if isinstance(source, nn.Module):
+            return
+        if Path(self._name).exists():
+            self._predictor = validation.load(self._name, model=model)
+        elif ".py:" not in self._name:
+            from dojang.models.presets import PRESETS
+
+            PRESETS[self._name]
+
+    def train(self, data: Any, *, reporter: Reporter | None = None, **options: Any) -> Run:
+        """Train on pictures, and leave a run folder.
+
+        Args:
+            data: A path, a data set's name, or (picture, label) pairs.
+            options: Those of ``dojang train --help``, with underscores (``batch_size=256``).
+
+        Returns:
+            The run; this model now answers with its weights.
+
+        Raises:
+            DojangError: With the code of whatever stands in the way.
+        """
+        if self._predictor is not None:
+            raise ConfigError(
+                "C242", f"{self._name!r} is trained already; fine-tuning comes later.", fix='dojang.Model("cnn")'
+            )
+        layer = recipes.read_layer(options, "train()")
+        if self._module is None:
+            layer = {"model": self._name} | layer
+        folder = training.begin(data, [layer], model=self._module, reporter=reporter)
+        run = Run(folder, model=self._module)
+        self._predictor = run.predictor()
+        return run
+
+    def predict(
+        self,
+        pictures: Any,
+        *,
+        layout: str | None = None,
+        color: str = "rgb",
+        batch_size: int = 64,
+    ) -> Answers:
+        """Answers for files, folders, arrays or a mix of them.
+
+        Args:
+            pictures: A path or a list of paths; an array (h, w), (h, w, c), (c, h, w) or a batch of them, NumPy or
+                torch, levels 0..255 or shares 0..1.
+            layout: "hwc" or "chw" for arrays; None finds out.
+            color: "rgb" or "bgr" for arrays.
+
+        Raises:
+            ConfigError: C243 when the model is not trained, C241 for a file that does not exist.
+            DataError: For a picture that cannot be read, naming it.
+        """
+        if self._predictor is None:
+            raise ConfigError("C243", f"{self!r} is not trained.", fix='run = model.train(data="photos/") first.')
+        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+        sources: list[tuple[str, bytes | np.ndarray]] = []
+        notes: list[str] = []
+        for item in several:
+            if isinstance(item, (str, os.PathLike)):
+                for path in validation.pictures_in([os.fspath(item)]):
+                    sources.append((str(path), path.read_bytes()))
+                continue
+            found, said = pictures_of(item, layout=layout, color=color)
+            sources += [(f"array {len(sources) + i}", picture) for i, picture in enumerate(found)]
+            notes += [sentence for sentence in said if sentence not in notes]
+        answers = Answers(self._predictor.predict(sources, batch_size=batch_size))
+        answers.notes = tuple(notes)
+        return answers
+
+    def __repr__(self) -> str:
+        return f"Model({self._name!r})"
+
+
+class Run:
+    """A run folder: its scores, and what can be done with it.
+
+    Args:
+        path: The folder, or anything in it.
+        model: The nn.Module, for a run on a module given in Python.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, model: nn.Module | None = None) -> None:
+        self.path = names.find(os.fspath(path))
+        self._module = model
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What metrics.json holds."""
+        return validation.metrics_of(self.path)
+
+    def val(self, data: Any = None, *, split: str | None = None, device: str = "auto") -> dict[str, Any]:
+        """Score the weights, on the run's own validation part or on other data; gives the scores by split."""
+        folder, metrics = validation.validate(self.path, data, split=split, model=self._module, device=device)
+        return metrics if folder == self.path else metrics | {"folder": str(folder)}
+
+    def resume(self, *, data: Any = None, inexact: bool = False, **changes: Any) -> Run:
+        """Go on where the run was stopped, or, with ``epochs=N``, beyond its end."""
+        layer = recipes.read_layer(changes, "resume()")
+        training.resume(self.path, layer, data=data, model=self._module, inexact=inexact)
+        return self
+
+    def predictor(self, device: str = "auto") -> Predictor:
+        """The trained network with its labels and preprocessing."""
+        import copy
+
+        return validation.load(self.path, model=copy.deepcopy(self._module), device=device)
+
+    def predict(self, pictures: Any, **options: Any) -> Answers:
+        """As :meth:`Model.predict`."""
+        model = Model.__new__(Model)
+        model._module, model._name, model._predictor = self._module, str(self.path), self.predictor()
+        return model.predict(pictures, **options)
+
+    def __repr__(self) -> str:
+        scores: Sequence[str] = [
+            f"{split} top-1 {self.metrics[split]['top1']['value']:.4f}"
+            for split in ("val", "test")
+            if split in self.metrics
+        ]
+        return f"Run({str(self.path)!r}{': ' if scores else ''}{', '.join(scores)})"

@@ -1,0 +1,16 @@
+"""The options of a run as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dojang.recipe import option
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a run is kept."""
+
+    project: str = option("runs/classify", "folder that holds the run folders")
+    name: str = option("train", "name of the run folder; a number is added when it exists")
+    exist_ok: bool = option(False, "write into a run folder that exists")

@@ -1,0 +1,136 @@
+"""The recipe of a run: the options of all rooms together, resolved from layers, written to and read from args.yaml.
+
+Layers, later ones winning: each option's default < the model family's < a recipe file < flags. Setting the optimizer
+in a layer resets lr, momentum and weight decay from the layers below it to that optimizer's own table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dojang import recipe
+from dojang.data.options import DataOptions
+from dojang.errors import ConfigError
+from dojang.models.options import ModelOptions
+from dojang.models.presets import PRESETS
+from dojang.runs.options import RunOptions
+from dojang.tasks.classify.options import ClassifyOptions
+from dojang.train.options import OPTIMIZER_DEFAULTS, TrainOptions
+
+ROOMS = (ModelOptions, DataOptions, TrainOptions, ClassifyOptions, RunOptions)
+OPTIONS = recipe.options_of(*ROOMS)
+#: what args.yaml holds beside options
+FACTS = ("format", "task", "data", "data_sha256", "segments")
+_TUNED = ("lr", "momentum", "weight_decay")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Every option of a run, by room."""
+
+    model: ModelOptions
+    data: DataOptions
+    train: TrainOptions
+    task: ClassifyOptions
+    run: RunOptions
+
+    def values(self) -> dict[str, Any]:
+        """All options by name, in the order of the rooms."""
+        return recipe.merge(vars(getattr(self, field.name)) for field in dataclasses.fields(self))
+
+    def replace(self, **changes: Any) -> Recipe:
+        """The recipe with some options changed, whichever room they are in."""
+        return _build(self.values() | changes)
+
+
+def resolve(layers: Sequence[Mapping[str, Any]]) -> Recipe:
+    """The recipe that layers of checked values make, lowest first.
+
+    Example:
+        >>> resolve([{"model": "cifar-vgg"}, {"optimizer": "sgd"}]).train.lr
+        0.1
+    """
+    named = recipe.merge(layers).get("model", OPTIONS["model"].default)
+    family = recipe.read(PRESETS[named].recipe, OPTIONS, f"preset {named}") if named in PRESETS else {}
+    values: dict[str, Any] = {name: entry.default for name, entry in OPTIONS.items()}
+    for layer in (family, *layers):
+        if "optimizer" in layer:
+            values |= dict.fromkeys(_TUNED)
+        values |= layer
+    for name, default in zip(_TUNED, OPTIMIZER_DEFAULTS[values["optimizer"]], strict=True):
+        if values[name] is None:
+            values[name] = default
+    if values["time"] is not None and any("epochs" in layer for layer in layers) and "time" in layers[-1]:
+        raise ConfigError("C210", "epochs and time are both given; training ends by one of them.", fix="--time 90s")
+    return _build(values)
+
+
+def read_layer(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Values from Python or the shell as a checked layer. Raises C201, C202."""
+    return recipe.read(values, OPTIONS, where)
+
+
+def read_file(path: str | Path) -> dict[str, Any]:
+    """A recipe file, or the args.yaml of a run, as a checked layer.
+
+    Raises:
+        ConfigError: C212 when the file cannot be read; C201, C202, C207 with the line.
+    """
+    text = _text(path)
+    known = OPTIONS | {name: _Fact(name) for name in FACTS}
+    layer = recipe.load_yaml(text, known, str(path))
+    return {name: value for name, value in layer.items() if name in OPTIONS}
+
+
+def dump(recipe_: Recipe, facts: Mapping[str, Any]) -> str:
+    """The text of args.yaml."""
+    values = recipe_.values()
+    if values["time"] is not None:
+        values["time"] = f"{values['time']:g}s"
+    return recipe.dump_yaml({**facts, **values})
+
+
+def load(path: Path) -> tuple[Recipe, dict[str, Any]]:
+    """What :func:`dump` wrote: the recipe and the facts beside it.
+
+    Raises:
+        ConfigError: C213 when a newer dojang wrote it, C214 when it is not a run's.
+    """
+    import yaml
+
+    text = _text(path)
+    try:
+        raw = yaml.safe_load(text)
+        facts = {name: raw[name] for name in FACTS}
+    except (yaml.YAMLError, KeyError, TypeError):
+        raise ConfigError("C214", f"{str(path)!r} is not the args.yaml of a run.", fix="give a run folder.") from None
+    if facts["format"] > 1:
+        raise ConfigError("C213", f"{str(path)!r} was written by a newer dojang (format {facts['format']}).")
+    values = {name: entry.default for name, entry in OPTIONS.items()} | read_file(path)
+    return _build(values), facts
+
+
+class _Fact(recipe.Option):
+    """An entry of args.yaml that is no option; any value will do."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, object, (), None, {"aliases": ()})
+
+    def read(self, value: Any, where: str) -> Any:
+        return value
+
+
+def _text(path: str | Path) -> str:
+    from dojang import files
+
+    try:
+        return files.read_text(path)
+    except OSError as error:
+        raise ConfigError("C212", f"cannot read {str(path)!r}: {error.strerror}.") from None
+
+
+def _build(values: Mapping[str, Any]) -> Recipe:
+    return Recipe(*(recipe.build(room, values) for room in ROOMS))

@@ -1,0 +1,256 @@
+"""One run at work: data, network, state and folder put together; begun, resumed, and finished."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import dojang
+from dojang import files, seeds
+from dojang.data.augment import Augment
+from dojang.data.loader import Loader
+from dojang.data.prepare import Prepared
+from dojang.errors import DojangError, TrainError
+from dojang.evaluate import curves
+from dojang.evaluate import files as evaluation_files
+from dojang.evaluate.evaluate import evaluate
+from dojang.models import build, weights
+from dojang.predict.predictor import Predictor
+from dojang.runs import folder as names
+from dojang.runs import recipe as recipes
+from dojang.runs.recipe import Recipe
+from dojang.tasks.classify.task import Classify
+from dojang.train import checks, loop, optimizers
+from dojang.train.budget import Budget
+from dojang.train.ema import Average
+from dojang.train.guard import Stop
+from dojang.train.log import Log, Reporter, read_table
+from dojang.train.state import Keeper, State
+
+
+@dataclass
+class Session:
+    """A run folder and everything that fills it.
+
+    Args:
+        folder: The run folder.
+        recipe: Fully resolved: nothing in it is None that training needs.
+        prepared: The pictures.
+        device: Where the network runs.
+        own: The network, where it was given as an object in Python.
+        reporter: Told of progress.
+        stop: Asked between steps.
+        segments: Where the recipe was changed by a resume: step, what was given, and from which seconds on.
+    """
+
+    folder: Path
+    recipe: Recipe
+    prepared: Prepared
+    device: torch.device
+    own: nn.Module | None
+    reporter: Reporter
+    stop: Stop
+    segments: list[dict[str, Any]]
+
+    def __post_init__(self) -> None:
+        options, manifest, preprocess = self.recipe.train, self.prepared.manifest, self.prepared.preprocess
+        self.task = Classify(manifest.targets, len(manifest.classes), preprocess, self.recipe.task, self.device)
+        model = self.own if self.own is not None else self._fresh()
+        # the same layout wherever a network comes from, or one trained first and loaded later would differ in bits
+        layout = torch.channels_last if options.channels_last else torch.contiguous_format
+        model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        average = Average(model, options.ema) if options.ema else None
+        self.state = State(model, optimizers.make(model, options), average)
+        self.keeper = Keeper(self.folder / names.STATE)
+        self.loaders = self._loaders()
+
+    def resume(self) -> None:
+        """Put the newest whole state in place, and the best weights right if a kill came between the two."""
+        for sentence in self.keeper.load(self.state):
+            self.reporter.note(sentence + " The state before it is used.")
+        counters = self.state.counters
+        if counters.best and counters.best.step == counters.step:
+            self.best(self.state)
+
+    def train(self) -> None:
+        """Look at the network, then train it to the end of its budget.
+
+        Raises:
+            TrainError: T301 with the last good state; T302, T303 and T304 from the checks.
+            Stopped: When asked to stop; the state is saved.
+        """
+        options, counters = self.recipe.train, self.state.counters
+        if counters.step == 0:
+            self._check()
+        began: dict[str, Any] = self.segments[-1] if self.segments else {"step": 0, "seconds": 0.0}
+        budget = Budget(
+            steps=None if options.time is not None else options.epochs * self.loaders.train.steps,
+            seconds=options.time,
+            from_step=began["step"],
+            from_seconds=began["seconds"],
+        )
+        log = Log(self.folder, counters.step)
+        try:
+            loop.fit(
+                self.task, self.state, self.loaders, options, budget, self.device, log, self, self.reporter, self.stop
+            )
+        except DojangError as error:
+            self.reporter.end()
+            if error.code == "T301":
+                log.flush()
+                good = self.keeper.files()[0].name.removesuffix(".safetensors")
+                lr = (options.lr or 0) / 10
+                raise TrainError(
+                    error.code,
+                    error.what,
+                    context=f"{error.context} Last good: {self.folder / names.STATE / good}.",
+                    fix=f"dojang train --resume {shlex.quote(str(self.folder))} --lr {lr:g}"
+                    + (", or --precision fp32." if options.precision != "fp32" else ", or --clip 1."),
+                ) from None
+            raise
+
+    def finish(self) -> dict[str, Any]:
+        """Score what is shipped: the best weights, read back from their file, on validation and, once, on test.
+
+        Returns:
+            What metrics.json holds.
+        """
+        counters = self.state.counters
+        has_val = len(self.prepared.manifest.rows("val")) > 0
+        path = self.folder / (names.BEST if has_val else names.LAST)
+        predictor = Predictor.load(path, model=self._twin(), device=self.device)
+        splits = [name for name in ("val", "test") if len(self.prepared.manifest.rows(name))]
+        found = [evaluate(predictor, self.prepared.store, self.prepared.manifest, split) for split in splits]
+        picture = curves.curves(read_table(self.folder / "results.csv"), read_table(self.folder / "steps.csv"))
+        files.write_bytes(self.folder / names.CURVES, picture)
+        metrics: dict[str, Any] = evaluation_files.write(self.folder, found) if found else {"format": 1}
+        metrics["training"] = {
+            "weights": path.name,
+            "step": counters.best.step if has_val and counters.best else counters.step,
+            "steps": counters.step,
+            "seconds": round(counters.elapsed, 3),
+            "ended": counters.ended,
+        }
+        files.write_json(self.folder / names.METRICS, metrics)
+        return metrics
+
+    def save(self, state: State) -> None:
+        """The state, and the last weights."""
+        self.keeper.save(state)
+        self._write_weights(names.LAST, state)
+
+    def best(self, state: State) -> None:
+        """The best weights."""
+        self._write_weights(names.BEST, state)
+
+    def _write_weights(self, name: str, state: State) -> None:
+        best = state.counters.best
+        card = weights.Card(
+            version=dojang.__version__,
+            task=self.task.name,
+            architecture=build.architecture(state.model),
+            labels=self.prepared.manifest.classes,
+            preprocess=self.prepared.preprocess.as_dict(),
+            metrics={f"val/{self.recipe.train.monitor}": best.value} if best and name == names.BEST else {},
+            extra={"step": state.counters.step},
+        )
+        files.write_bytes(self.folder / name, weights.dump(state.scored.state_dict(), card))
+
+    def _fresh(self) -> nn.Module:
+        """The network that the recipe names, with the weights that the seed gives."""
+        preprocess = self.prepared.preprocess
+        arguments: Mapping[str, Any] = {k: v for k, v in vars(self.recipe.model).items() if k != "model"}
+        return build.build(
+            self.recipe.model.model,
+            in_channels=preprocess.channels,
+            classes=len(self.prepared.manifest.classes),
+            image_size=(preprocess.height, preprocess.width),
+            seed=self.recipe.train.seed,
+            options=arguments,
+        )
+
+    def _twin(self) -> nn.Module | None:
+        """A network to read weights into, where their file does not hold the architecture."""
+        if self.own is not None:
+            return copy.deepcopy(self.own)
+        return self._fresh() if build.architecture(self.state.model) is None else None
+
+    def _loaders(self) -> loop.Loaders:
+        data, options, manifest = self.recipe.data, self.recipe.train, self.prepared.manifest
+        store, preprocess, threads = self.prepared.store, self.prepared.preprocess, data.workers or 0
+        train, val = manifest.rows("train"), manifest.rows("val")
+        norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.state.model.modules())
+        augment = Augment(data.flip or "none", data.crop_padding, data.train_crop)
+        loader = Loader(
+            store,
+            train,
+            preprocess,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            augment=augment,
+            threads=threads,
+            drop_single=norms,
+        )
+        if loader.steps == 0:
+            raise TrainError(
+                "T305",
+                f"no batch is left to train on: {len(train)} picture, and batch normalisation needs at least two.",
+                fix="more training pictures.",
+            )
+        if norms and len(train) % options.batch_size == 1:
+            self.reporter.note(
+                "the last picture of each epoch is left out: batch normalisation cannot use a batch of 1"
+            )
+
+        def fixed(rows: np.ndarray) -> Loader | None:
+            if len(rows) == 0:
+                return None
+            return Loader(store, rows, preprocess, batch_size=max(options.batch_size, 250), threads=threads)
+
+        order = seeds.permutation(seeds.key(options.seed, "train-sample"), len(train))
+        return loop.Loaders(loader, fixed(val), fixed(np.sort(train[order[: options.train_sample]])))
+
+    def _check(self) -> None:
+        classes = len(self.prepared.manifest.classes)
+        sample = (
+            self.loaders.val
+            or self.loaders.sample
+            or Loader(self.prepared.store, self.loaders.train.rows, self.prepared.preprocess, batch_size=250)
+        )
+        self.reporter.note(str(checks.look(self.task, self.state.model, sample, classes)))
+        if self.recipe.train.check:
+            learned = checks.overfit(self.task, self.state.model, self.loaders.sample or sample)
+            if learned < 1:
+                raise TrainError(
+                    "T304",
+                    f"the network cannot learn eight pictures by heart: top-1 {learned:.2f} on them after 200 steps.",
+                    fix="look at the labels, the loss and the layers; --init he, or another --model.",
+                )
+            self.reporter.note("check: the network learns eight pictures by heart")
+
+
+def write_bad(folder: Path, bad: Mapping[str, DojangError]) -> None:
+    """bad.csv: every picture that could not be read, and why."""
+    rows = [("path", "code", "reason"), *((path, error.code, error.what) for path, error in bad.items())]
+    files.write_text(folder / names.BAD, evaluation_files.table(rows))
+
+
+def write_card(folder: Path, recipe: Recipe, facts: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+    """args.yaml and env.json."""
+    files.write_text(folder / names.ARGS, recipes.dump(recipe, facts))
+    files.write_json(folder / names.ENVIRONMENT, dict(environment))
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """What env.json holds."""
+    found: dict[str, Any] = json.loads(files.read_text(folder / names.ENVIRONMENT))
+    return found

@@ -1,0 +1,269 @@
+"""Begin a run, or resume one: from data and recipe to a finished run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from dojang import files
+from dojang.data import scan
+from dojang.data.manifest import Manifest
+from dojang.data.pairs import from_pairs
+from dojang.data.prepare import Prepared, bad_pictures, prepare
+from dojang.errors import ConfigError, TrainError
+from dojang.models import own
+from dojang.runs import environment, session
+from dojang.runs import folder as names
+from dojang.runs import recipe as recipes
+from dojang.runs.recipe import Recipe
+from dojang.runs.session import Session
+from dojang.runs.signals import asking
+from dojang.train.guard import Stopped
+from dojang.train.log import Reporter, Silent
+from dojang.train.precision import device_named, threads_given
+
+#: what a resume may change; all else would make another run of it
+CHANGEABLE = ("epochs", "time", "lr", "clip", "patience", "precision", "save_every", "validate_every", "workers")
+
+
+def begin(
+    data: Any,
+    layers: Sequence[Mapping[str, Any]] = (),
+    *,
+    model: nn.Module | None = None,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Train a network and leave a run folder.
+
+    Args:
+        data: A path, a data set's name, or (picture, label) pairs.
+        layers: Of checked options, lowest first.
+        model: A network of one's own; trained in place.
+        reporter: Told of progress.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        DojangError: With the code of whatever stands in the way.
+        TrainError: T320 when stopped by a signal; the run can be resumed.
+    """
+    reporter = reporter or Silent()
+    recipe = recipes.resolve(layers)
+    device = device_named(recipe.train.device)
+    recipe = recipe.replace(threads=threads_given(recipe.train.threads), device=str(device))
+    manifest = open_data(data, recipe.data.data_root, recipe.data.download)
+    prepared = _prepare(manifest, recipe, device, reporter)
+    if model is None and own.is_own(recipe.model.model):
+        # the file is found again from wherever the run is resumed
+        file, _, name = recipe.model.model.rpartition(":")
+        recipe = recipe.replace(model=f"{Path(file).absolute()}:{name}")
+    recipe = _settle(recipe, prepared)
+    folder = files.numbered(Path(recipe.run.project), recipe.run.name, exist_ok=recipe.run.exist_ok)
+    with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
+        files.clear_temporaries(folder)
+        if prepared.bad:
+            session.write_bad(folder, prepared.bad)
+            if recipe.data.bad == "stop":
+                total = len(prepared.bad) + len(prepared.manifest)
+                raise bad_pictures(prepared.bad, total, str(folder / names.BAD))
+            reporter.note(f"{len(prepared.bad):,} pictures that cannot be read are left out: {folder / names.BAD}")
+        files.write_text(folder / names.SPLITS, prepared.manifest.to_csv())
+        facts = {
+            "format": 1,
+            "task": "classify",
+            "data": _place(data),
+            "data_sha256": prepared.manifest.fingerprint(),
+            "segments": [],
+        }
+        session.write_card(folder, recipe, facts, _environment(recipe, device))
+        with _threads(recipe.train.threads), asking() as stop:
+            work = Session(folder, recipe, prepared, device, model, reporter, stop, [])
+            _to_the_end(work)
+    return folder
+
+
+def resume(
+    run: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    *,
+    data: Any = None,
+    model: nn.Module | None = None,
+    inexact: bool = False,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Go on with a run where its last state stands.
+
+    Without changes the weights end bit-equal to those of a run that was never stopped.
+
+    Args:
+        run: The run folder.
+        changes: Options of :data:`CHANGEABLE`; they begin a new segment, which args.yaml records.
+        data: For a run on pairs: the same pairs again.  A path where the data has moved to.
+        model: For a run on a module given in Python: a module of the same shape.
+        inexact: Go on although torch, machine or threads differ.
+
+    Raises:
+        ConfigError: C217 for another environment, C218 for other data, C219 for a change that cannot be made.
+        TrainError: T313 when no whole state is left, T321 when the run is finished and nothing was changed.
+    """
+    reporter = reporter or Silent()
+    folder = names.find(run)
+    recipe, facts = recipes.load(folder / names.ARGS)
+    then = session.read_environment(folder)
+    device = device_named(recipe.train.device)
+    changed = {name: value for name, value in (changes or {}).items() if recipe.values()[name] != value}
+    _refuse(changed)
+    with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
+        files.clear_temporaries(folder)
+        now = _environment(recipe, device)
+        if not inexact:
+            environment.check_same(then, now)
+        source = facts["data"] if data is None else data
+        if source is None:
+            raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.resume(data=pairs)")
+        manifest = open_data(source, recipe.data.data_root, recipe.data.download)
+        prepared = _prepare(manifest, recipe, device, reporter)
+        found = prepared.manifest.fingerprint()
+        if found != facts["data_sha256"]:
+            raise ConfigError(
+                "C218",
+                f"the data has changed: its digest was {facts['data_sha256'][:16]}..., now it is {found[:16]}....",
+                context=f"{folder / names.SPLITS} lists every picture the run began with.",
+                fix="bring the data back, or train a new run.",
+            )
+        recipe = recipe.replace(**changed)
+        with _threads(recipe.train.threads), asking() as stop:
+            work = Session(folder, recipe, prepared, device, model, reporter, stop, facts["segments"])
+            work.resume()
+            _extend(work, changed, inexact)
+            session.write_card(folder, recipe, facts | {"segments": work.segments}, now)
+            _to_the_end(work)
+    return folder
+
+
+def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
+    """Record a segment where the recipe was changed; a new budget begins where the old one was left."""
+    counters = work.state.counters
+    if not changed and not inexact:
+        if counters.ended and (work.folder / names.METRICS).exists():
+            raise TrainError(
+                "T321",
+                f"{str(work.folder)!r} is finished ({counters.ended}, step {counters.step:,}).",
+                fix=f"dojang train --resume {work.folder} --epochs {2 * work.recipe.train.epochs}, to train on.",
+            )
+        return
+    new_budget = "epochs" in changed or "time" in changed
+    if "epochs" in changed and counters.step >= changed["epochs"] * work.loaders.train.steps:
+        raise ConfigError(
+            "C219",
+            f"--epochs {changed['epochs']} is already reached: the run stands at step {counters.step:,}, "
+            f"epoch {counters.step // work.loaders.train.steps}.",
+            fix=f"--epochs {counters.step // work.loaders.train.steps + 5}, the total after the resume.",
+        )
+    older = work.segments[-1] if work.segments else {"step": 0, "seconds": 0.0}
+    begins = {"step": counters.step, "seconds": counters.elapsed} if new_budget else older
+    shown = {name: f"{value:g}s" if name == "time" and value else value for name, value in changed.items()}
+    work.segments.append(
+        {"step": begins["step"], "seconds": begins["seconds"], "resumed_at": counters.step, "changed": shown}
+        | ({"inexact": True} if inexact else {})
+    )
+    counters.segment += 1
+    if new_budget or "patience" in changed:
+        counters.ended = ""
+
+
+def _to_the_end(work: Session) -> None:
+    try:
+        if not work.state.counters.ended:
+            work.train()
+    except Stopped as stopped:
+        word = "Ctrl-C" if stopped.signal == 2 else f"signal {stopped.signal}"
+        error = TrainError(
+            "T320",
+            f"stopped by {word} after step {work.state.counters.step:,}; the state is saved.",
+            fix=f"dojang train --resume {work.folder}",
+        )
+        error.exit_code = 128 + stopped.signal
+        raise error from None
+    work.finish()
+
+
+def _refuse(changed: Mapping[str, Any]) -> None:
+    for name in changed:
+        if name not in CHANGEABLE:
+            raise ConfigError(
+                "C219",
+                f"{name} cannot be changed in a run that has begun.",
+                context=f"A resume may change: {', '.join(CHANGEABLE)}.",
+                fix="train a new run.",
+            )
+
+
+def open_data(data: Any, data_root: str | None = None, download: bool = False) -> Manifest:
+    """The manifest of a path, a data set's name, (picture, label) pairs, or a manifest."""
+    if isinstance(data, Manifest):
+        return data
+    if isinstance(data, (str, os.PathLike)):
+        return scan.find(os.fspath(data), data_root, download)
+    return from_pairs(data)
+
+
+def _place(data: Any) -> str | None:
+    """What args.yaml says of the data: an absolute path, a name, or nothing for pairs."""
+    if not isinstance(data, (str, os.PathLike)):
+        return None
+    path = Path(data)
+    return str(path.absolute()) if path.exists() else os.fspath(data)
+
+
+def _prepare(manifest: Manifest, recipe: Recipe, device: torch.device, reporter: Reporter) -> Prepared:
+    for sentence in manifest.notes:
+        reporter.note(sentence)
+    return prepare(
+        manifest,
+        recipe.data,
+        seed=recipe.train.seed,
+        default_size=224 if device.type == "cuda" else 128,
+        threads=recipe.train.threads or 1,
+        tick=reporter.preparing,
+    )
+
+
+def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
+    """Decide what was left open, so that args.yaml holds it and a resume need not decide again."""
+    manifest, p = prepared.manifest, prepared.preprocess
+    changes: dict[str, Any] = {}
+    if recipe.data.imgsz is None and p.height == p.width:
+        changes["imgsz"] = p.height
+    if recipe.data.flip is None:
+        # photographs may be mirrored; digits and letters may not
+        changes["flip"] = "horizontal" if p.mode == "RGB" and p.height > 64 else "none"
+    if recipe.data.workers is None:
+        changes["workers"] = 0 if prepared.store.block() is not None else min(recipe.train.threads or 1, 4)
+    if recipe.train.train_sample is None:
+        changes["train_sample"] = min(max(len(manifest.rows("val")), 1000), len(manifest.rows("train")))
+    return recipe.replace(**changes)
+
+
+def _environment(recipe: Recipe, device: torch.device) -> dict[str, Any]:
+    t = recipe.train
+    choices = {"precision": t.precision, "channels_last": t.channels_last, "fused": t.fused}
+    return environment.describe(device, t.threads or 1, choices)
+
+
+@contextlib.contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    """Run the arithmetic on so many threads, and give the caller's number back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

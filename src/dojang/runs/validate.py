@@ -1,0 +1,173 @@
+"""Score a run's weights again: on its own pictures, or on others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from dojang import files
+from dojang.data import scan
+from dojang.data.manifest import Manifest
+from dojang.data.options import DataOptions
+from dojang.data.prepare import Prepared, bad_pictures, prepare
+from dojang.errors import ConfigError
+from dojang.evaluate import files as evaluation_files
+from dojang.evaluate.evaluate import evaluate
+from dojang.models import build
+from dojang.predict.predictor import Predictor
+from dojang.runs import folder as names
+from dojang.runs import recipe as recipes
+from dojang.runs import session
+from dojang.train.log import Reporter, Silent
+from dojang.train.precision import device_named, threads_given
+
+
+def load(run: str | Path, *, model: nn.Module | str | None = None, device: str = "auto") -> Predictor:
+    """The predictor of a run folder or a weights file.
+
+    Args:
+        model: For weights of a model of one's own: an object, or ``FILE.py:CLASS``.  A run folder of such a model
+            remembers its file.
+
+    Raises:
+        ConfigError: C215 and C216 for a place without weights; C240 where the model is needed.
+    """
+    path = names.weights_of(run)
+    if model is None and not Path(run).is_file():
+        named = recipes.load(names.find(run) / names.ARGS)[0].model.model
+        model = named if ".py:" in named else None
+    if isinstance(model, str):
+        from dojang.models import weights
+
+        card = weights.load(path)[1]
+        p = card.preprocess
+        model = build.build(
+            model,
+            in_channels=1 if p["mode"] == "L" else 3,
+            classes=len(card.labels),
+            image_size=(p["height"], p["width"]),
+            seed=0,
+        )
+    return Predictor.load(path, model=model, device=device_named(device))
+
+
+def validate(
+    run: str | Path,
+    data: Any = None,
+    *,
+    split: str | None = None,
+    model: nn.Module | str | None = None,
+    device: str = "auto",
+    options: DataOptions | None = None,
+    project: str = "runs/classify",
+    reporter: Reporter | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Score a network on a split.
+
+    On the run's own data the scores are merged into its folder; on other data they make a folder ``val`` of their own.
+
+    Args:
+        run: A run folder or a weights file (then ``data`` is needed).
+        data: Other pictures; None takes those of the run.
+        split: "val", "test" or "train"; None takes val of the run's own data, and of other data test where there is
+            one, else val, else everything.
+
+    Returns:
+        The folder with the files, and what its metrics.json holds.
+
+    Raises:
+        DataError: D107 for a class that the network does not know, D121 for a split without pictures.
+        ConfigError: C218 when the run's own data has changed.
+    """
+    reporter = reporter or Silent()
+    predictor = load(run, model=model, device=device)
+    threads = threads_given(None)
+    if data is None:
+        folder = names.find(run)
+        recipe, facts = recipes.load(folder / names.ARGS)
+        if facts["data"] is None:
+            raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.val(data=pairs)")
+        manifest = scan.find(facts["data"], recipe.data.data_root)
+        prepared = prepare(
+            manifest,
+            recipe.data,
+            seed=recipe.train.seed,
+            default_size=predictor.preprocess.height,
+            threads=threads,
+            preprocess=predictor.preprocess,
+            tick=reporter.preparing,
+        )
+        if prepared.manifest.fingerprint() != facts["data_sha256"]:
+            raise ConfigError(
+                "C218",
+                "the data has changed since the run was trained.",
+                fix=f"dojang val {run} {facts['data']}, to score it as other data.",
+            )
+        split = split or "val"
+        with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
+            found = evaluate(predictor, prepared.store, prepared.manifest, split)
+            return folder, evaluation_files.write(folder, [found])
+    prepared = _other(data, predictor, options or DataOptions(), threads, reporter)
+    if prepared.bad and (options or DataOptions()).bad == "stop":
+        raise bad_pictures(prepared.bad, len(prepared.bad) + len(prepared.manifest), "")
+    chosen = split or next(name for name in ("test", "val", "train") if len(prepared.manifest.rows(name)))
+    found = evaluate(predictor, prepared.store, prepared.manifest, chosen)
+    folder = files.numbered(Path(project), "val")
+    if prepared.bad:
+        session.write_bad(folder, prepared.bad)
+    facts = {"format": 1, "weights": str(names.weights_of(run)), "data": str(data), "split": chosen}
+    files.write_json(folder / "val.json", facts)
+    return folder, evaluation_files.write(folder, [found])
+
+
+def _other(data: Any, predictor: Predictor, options: DataOptions, threads: int, reporter: Reporter) -> Prepared:
+    """Other pictures, none of them set apart: pictures without a split are all there to be scored."""
+    from dojang.runs.train import open_data
+
+    manifest: Manifest = open_data(data, options.data_root, options.download)
+    for sentence in manifest.notes:
+        reporter.note(sentence)
+    whole = not any(manifest.splits)
+    if whole:
+        manifest = manifest.replace(splits=("test",) * len(manifest))
+    return prepare(
+        manifest,
+        options,
+        seed=0,
+        default_size=predictor.preprocess.height,
+        threads=threads,
+        preprocess=predictor.preprocess,
+        tick=reporter.preparing,
+        assign=False,
+    )
+
+
+def metrics_of(folder: Path) -> dict[str, Any]:
+    """What a folder's metrics.json holds, or an empty dict."""
+    path = folder / names.METRICS
+    found: dict[str, Any] = json.loads(files.read_text(path)) if path.exists() else {}
+    return found
+
+
+def pictures_in(places: list[str]) -> list[Path]:
+    """The files that are meant by files and folders, folders' pictures sorted by name.
+
+    Raises:
+        ConfigError: C241 for a place that does not exist, or a folder without pictures.
+    """
+    found: list[Path] = []
+    for place in places:
+        path = Path(place)
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+            if not inside:
+                raise ConfigError("C241", f"the folder {place!r} holds no pictures.", fix="name picture files.")
+            found += inside
+        elif path.exists():
+            found.append(path)
+        else:
+            raise ConfigError("C241", f"there is no file {place!r}.", fix="name pictures, or folders of pictures.")
+    return found

@@ -1,0 +1,1 @@
+"""What is learned: each task gives batches, a loss, scores and pictures."""

@@ -1,0 +1,101 @@
+"""Classification: one label a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from dojang.data.loader import Pictures
+from dojang.data.preprocess import Preprocess
+from dojang.metrics import scores
+from dojang.tasks.classify import losses
+from dojang.tasks.classify.options import ClassifyOptions
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures as the network takes them, and their labels."""
+
+    images: Float[Tensor, "b c h w"]
+    targets: Int64[Tensor, " b"]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+class Scores:
+    """Loss, top-1, balanced accuracy and macro F1 over batches, from one confusion matrix."""
+
+    def __init__(self, classes: int) -> None:
+        self.matrix = np.zeros((classes, classes), np.int64)
+        self.total_loss = 0.0
+
+    def update(self, batch: Batch, outputs: Tensor, loss: float) -> None:
+        """Take in a batch, its logits (b, classes) and its mean loss."""
+        predicted = outputs.float().argmax(dim=1)
+        self.matrix += scores.confusion_matrix(batch.targets.cpu().numpy(), predicted.cpu().numpy(), len(self.matrix))
+        self.total_loss += loss * len(batch)
+
+    def result(self) -> dict[str, float]:
+        """The scores so far."""
+        n = int(self.matrix.sum())
+        return {
+            "loss": self.total_loss / n if n else float("nan"),
+            "top1": float(np.trace(self.matrix)) / n if n else float("nan"),
+            "balanced_accuracy": scores.balanced_accuracy(self.matrix),
+            "macro_f1": scores.macro_f1(self.matrix),
+        }
+
+
+class Classify:
+    """The task that the loop trains.
+
+    Args:
+        targets: int64 (n,), the label id of each row of the manifest.
+        classes: Their number.
+        preprocess: What turns stored pixels into the network's input.
+        options: The loss.
+        device: Where batches go.
+    """
+
+    name = "classify"
+    monitors = {"top1": True, "loss": False, "balanced_accuracy": True, "macro_f1": True}  # noqa: RUF012
+
+    def __init__(
+        self,
+        targets: np.ndarray,
+        classes: int,
+        preprocess: Preprocess,
+        options: ClassifyOptions,
+        device: torch.device,
+    ) -> None:
+        self.targets, self.classes = torch.from_numpy(targets), classes
+        self.preprocess, self.options, self.device = preprocess, options, device
+
+    def collate(self, pictures: Pictures) -> Batch:
+        """Pixels to the device and normalised there; labels beside them."""
+        pixels = torch.from_numpy(pictures.pixels).to(self.device)
+        targets = self.targets[torch.from_numpy(pictures.rows)].to(self.device)
+        return Batch(self.preprocess.normalise(pixels), targets)
+
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean loss and logits (b, classes). Label smoothing is for learning: in evaluation mode there is none."""
+        logits = model(batch.images)
+        smoothing = self.options.label_smoothing if model.training else 0.0
+        return losses.LOSSES[self.options.loss](logits, batch.targets, smoothing), logits
+
+    def metrics(self) -> Scores:
+        """A fresh accumulator."""
+        return Scores(self.classes)
+
+    def expected_loss(self) -> float:
+        """The loss of a network that gives every class the same probability."""
+        return losses.of_ignorance(self.options.loss, self.classes)
+
+    def chance(self) -> float:
+        """One in the number of classes."""
+        return 1 / self.classes

@@ -1,0 +1,158 @@
+"""One contract for every registered network (RELIABILITY.md N4)."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from dojang.errors import ConfigError
+from dojang.models.build import MODELS, architecture, build, rebuild
+from dojang.models.presets import PRESETS
+from dojang.models.summary import parameters_table, summarise
+from dojang.models.weights import Card, dump, load, restore
+
+# at 28x28x1 and 10 classes, computed by hand from the layers' formulas; a new network enters its number here
+GOLDEN = {
+    "cifar-cnn": 92_672 + 128 * 2 * 2 * 1024 + 1024 + 10_250,
+    "cifar-vgg": 287_008 - 2 * 32 * 9 + 896 + 128 * 3 * 3 * 1024 + 1024 + 10_250,
+    "cnn": 320 + 18_496 + 73_856 + 2 * (32 + 64 + 128) + 128 * 3 * 3 * 128 + 128 + 1290,
+    "fashion-cnn": 360_458,
+    "lenet-bn": 22_000,
+    "lenet-bn-fcn": 22_000,
+    "mlp": 101_770,
+    "mnist-cnn": 119_530,
+    "mnist-mlp": 39_760,
+}
+SIZES = [(16, 16), (28, 28), (33, 47)]
+
+every = pytest.mark.parametrize("name", list(MODELS))
+
+
+def make(name, size=(28, 28), channels=1, classes=10, seed=0, **options):
+    return build(name, in_channels=channels, classes=classes, image_size=size, seed=seed, options=options)
+
+
+def pictures(n, channels=1, size=(28, 28), seed=0):
+    return torch.randn(n, channels, *size, generator=torch.Generator().manual_seed(seed))
+
+
+def test_every_network_has_its_golden_number():
+    assert set(GOLDEN) == set(MODELS) == set(PRESETS)
+
+
+@every
+def test_golden_parameter_count(name):
+    assert sum(parameter.numel() for parameter in make(name).parameters()) == GOLDEN[name]
+
+
+@every
+@pytest.mark.parametrize("size", SIZES)
+def test_forward(name, size):
+    for channels, classes in ((1, 10), (3, 2), (5, 1)):
+        net = make(name, size, channels, classes).eval()
+        x = pictures(3, channels, size)
+        before = x.clone()
+        with torch.no_grad():
+            scores = net(x)
+            assert net(x[:0]).shape == (0, classes)
+        assert scores.shape == (3, classes) and scores.dtype == torch.float32 and scores.isfinite().all()
+        assert torch.equal(x, before)
+
+
+@every
+@pytest.mark.parametrize("batch_norm", [None, True, False])
+def test_finite_gradient_for_every_parameter(name, batch_norm):
+    net = make(name, batch_norm=batch_norm).train()
+    F.cross_entropy(net(pictures(8)), torch.arange(8)).backward()
+    for key, parameter in net.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), key
+        # a bias in front of batch normalisation has no effect, every weight has
+        assert key.endswith("bias") or parameter.grad.any(), key
+
+
+@every
+def test_answer_does_not_depend_on_batch_mates(name):
+    net = make(name)
+    net(pictures(16))
+    net.eval()
+    x = pictures(6, seed=1)
+    with torch.no_grad():
+        together = net(x).softmax(1)
+        alone = torch.cat([net(x[i : i + 1]) for i in range(6)]).softmax(1)
+        others = net(torch.cat([x[:1], 50 * pictures(9, seed=2)]))[:1].softmax(1)
+    assert (together - alone).abs().max() < 2e-5 and (together[:1] - others).abs().max() < 2e-5
+
+
+@every
+def test_evaluation_changes_nothing(name):
+    net = make(name).eval()
+    before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
+    net(pictures(4))
+    assert all(torch.equal(tensor, before[key]) for key, tensor in net.state_dict().items())
+
+
+@every
+def test_contiguous_or_not_is_the_same(name):
+    net, x = make(name).eval(), pictures(4)
+    with torch.no_grad():
+        assert (net(x.transpose(2, 3).contiguous().transpose(2, 3)) - net(x)).abs().max() < 1e-4
+
+
+@every
+def test_state_comes_back_bit_for_bit(name, tmp_path):
+    net = make(name, seed=5)
+    net(pictures(8))
+    path = tmp_path / "net.safetensors"
+    path.write_bytes(dump(net.state_dict(), Card(architecture=architecture(net), labels=tuple("0123456789"))))
+    tensors, card = load(path)
+    again = rebuild(card.architecture)
+    restore(again, tensors)
+    for key, tensor in net.state_dict().items():
+        assert torch.equal(again.state_dict()[key], tensor), key
+    net.eval(), again.eval()
+    assert torch.equal(again(pictures(4)), net(pictures(4)))
+    assert repr(again) == repr(net)
+
+
+@every
+def test_seed_decides_the_start(name):
+    torch.manual_seed(123)
+    one = make(name, seed=1)
+    torch.manual_seed(321)
+    two, other = make(name, seed=1), make(name, seed=2)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    weights = [(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True) if a.ndim > 1]
+    assert weights and not any(torch.equal(a, b) for a, b in weights)
+
+
+@every
+def test_first_loss_is_near_chance(name):
+    net = make(name).eval()
+    loss = F.cross_entropy(net(pictures(64)), torch.arange(64) % 10)
+    assert 2.0 < loss < 3.0  # ln 10 = 2.303
+
+
+@every
+def test_last_layer_is_bare(name):
+    last = list(make(name, batch_norm=True, dropout=0.5).children())[-1]
+    assert isinstance(last, (torch.nn.Linear, torch.nn.Conv2d))
+
+
+@every
+@pytest.mark.parametrize(
+    "batch", [pictures(2)[0], pictures(2, channels=2), torch.zeros(2, 1, 28, 28, dtype=torch.uint8)]
+)
+def test_wrong_rank_channels_and_type_are_refused(name, batch):
+    with pytest.raises(ConfigError) as caught:
+        make(name)(batch)
+    assert caught.value.code == "C204"
+
+
+@every
+def test_summary_adds_up(name):
+    net = make(name)
+    summary = summarise(net, (28, 28), 1)
+    assert sum(row.parameters for row in summary.rows) == summary.total == GOLDEN[name]
+    names = [row.name for row in summary.rows]
+    assert len(set(names)) == len(names) and all(row.shape for row in summary.rows)
+    for text in (str(summary), parameters_table(net)):
+        assert max(map(len, text.splitlines())) <= 80
