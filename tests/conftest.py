@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 
 
@@ -51,4 +52,27 @@ def shared_data() -> Path:
     folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip(f"no real data: set DOJANG_TEST_DATA, or put it into {folder}")
+    return folder
+
+
+def write_idx(path: Path, values: np.ndarray) -> None:
+    """A NumPy uint8 array as an IDX file."""
+    header = bytes([0, 0, 8, values.ndim]) + b"".join(int(n).to_bytes(4, "big") for n in values.shape)
+    path.write_bytes(header + values.tobytes())
+
+
+@pytest.fixture(scope="session")
+def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten-pixel grey pictures of three kinds (stripes down, across, none) as IDX files: 90 to train, 30 to test."""
+    folder = tmp_path_factory.mktemp("stripes")
+    draw = np.random.default_rng(0)
+    for name, n in (("train", 90), ("t10k", 30)):
+        kinds = np.arange(n) % 3
+        pictures = draw.integers(0, 60, (n, 10, 10))
+        for picture, kind in zip(pictures, kinds, strict=True):
+            if kind < 2:
+                lines = picture if kind else picture.T
+                lines[:, draw.integers(0, 3) :: 3] += 180
+        write_idx(folder / f"{name}-images-idx3-ubyte", pictures.astype(np.uint8))
+        write_idx(folder / f"{name}-labels-idx1-ubyte", kinds.astype(np.uint8))
     return folder

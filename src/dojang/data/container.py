@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,25 +77,42 @@ def walk(data: bytes, format: str) -> Container:
 
 
 def _jpeg(data: bytes) -> Container:
-    view, position, kept = memoryview(data), 2, [memoryview(b"\xff\xd8")]
-    size, scans, exif, xmp, index = None, 0, b"", b"", (0, b"")
-    while True:
+    view, end, kept = memoryview(data), 0, [memoryview(b"\xff\xd8")]
+    size, exif, xmp, index = None, b"", b"", b""
+    for marker, start, end in _jpeg_parts(data, 0):
+        body = data[start + 4 : end] if marker != 0xDA else b""
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and size is None:
+            size = struct.unpack_from(">HH", body, 1)
+        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
+            exif = exif or body
+        elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+            xmp = body
+        elif marker == 0xE2 and body.startswith(b"MPF\0"):
+            index = body[4:]
+        # all that shapes pixels: frames, tables, scans, the end, and the two segments that tell the colour space
+        if 0xC0 <= marker <= 0xDF or marker in (0xE0, 0xEE):
+            kept.append(view[start:end])
+    if size is None:
+        raise BrokenError("it holds no picture before its end-of-image marker")
+    frames = _mpo_frames(data, end, index)
+    if b' hdrgm:Version="' in xmp:  # an "ultra HDR" photo: the second picture only brightens the first
+        frames = 1
+    return Container("MPO" if frames > 1 else "JPEG", b"".join(kept), size[1], size[0], frames, orientation(exif, xmp))
+
+
+def _jpeg_parts(data: bytes, position: int) -> Iterator[tuple[int, int, int]]:
+    """Each marker of the JPEG that begins there, where its segment starts and where it ends, a scan with its data."""
+    scans, position = 0, position + 2
+    for _ in range(MAX_SEGMENTS):
         found = _MARKER.search(data, position)
         if found is None:
             raise BrokenError(f"truncated: the data ends after scan {scans} without an end-of-image marker")
         start, position = found.span()
         marker = data[start + 1]
-        if marker == 0xD9:
-            break
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # these stand alone
-            continue
-        length = struct.unpack_from(">H", data, position)[0]
-        position += length
-        if length < 2 or len(kept) > MAX_SEGMENTS:
-            raise BrokenError(f"its segment FF{marker:02X} at byte {start:,} makes no sense")
-        if position > len(data):
-            raise BrokenError(f"truncated: the data ends inside the segment FF{marker:02X}")
-        body = data[start + 4 : position]
+        if marker != 0x01 and not 0xD0 <= marker <= 0xD9:  # those stand alone
+            position += max(2, struct.unpack_from(">H", data, position)[0])
+            if position > len(data):
+                raise BrokenError(f"truncated: the data ends inside the segment FF{marker:02X}")
         if marker == 0xDA:
             scans += 1
             found = _SCAN_END.search(data, position)
@@ -104,41 +121,39 @@ def _jpeg(data: bytes) -> Container:
             if scans > MAX_SCANS:
                 raise BrokenError(f"it has more than {MAX_SCANS} scans")
             position = found.start()
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC) and size is None:
-            size = struct.unpack_from(">HH", body, 1)
-        elif marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            exif = exif or body
-        elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-            xmp = body
-        elif marker == 0xE2 and body.startswith(b"MPF\0"):
-            index = (start + 8, body[4:])
-        # all that shapes pixels: frames, tables, scans, and the two segments that tell the colour space
-        if 0xC0 <= marker <= 0xDF or marker in (0xE0, 0xEE):
-            kept.append(view[start:position])
-    if size is None or not scans:
-        raise BrokenError("it holds no picture before its end-of-image marker")
-    kept.append(memoryview(b"\xff\xd9"))
-    # tools that copy the index but not the pictures behind the first leave a whole JPEG
-    frames = _mpo_frames(data, *index) if position < len(data) else 1
-    if b' hdrgm:Version="' in xmp:  # an "ultra HDR" photo: the second picture only brightens the first
-        frames = 1
-    return Container("MPO" if frames > 1 else "JPEG", b"".join(kept), size[1], size[0], frames, orientation(exif, xmp))
+        if marker != 0xD8:
+            yield marker, start, position
+        if marker == 0xD9:
+            return
+    raise BrokenError(f"it has more than {MAX_SEGMENTS:,} segments")
 
 
-def _mpo_frames(data: bytes, base: int, index: bytes) -> int:
-    """How many pictures a multi-picture index lists; an index that makes no sense counts as none."""
+def _mpo_frames(data: bytes, end: int, index: bytes) -> int:
+    """How many pictures the file holds, all whole.
+
+    Args:
+        data: The file.
+        end: Where its first picture ends.
+        index: The multi-picture index of that one; one that makes no sense counts as none.
+    """
     try:
         block = Tagged.of(index)
         found = {tag.number: tag for tag in block.directory(block.first)[0]}
         table, count = found[0xB002], int(block.values(found[0xB001])[0])
-        if table.count != 16 * count:
-            return 1
-        entries = [struct.unpack_from(block.order + "II", index, table.at + 16 * i + 4) for i in range(count)]
+        size = struct.unpack_from(block.order + "I", index, table.at + 4)[0]
     except (BrokenError, LookupError, ValueError, struct.error):
         return 1
-    for number, (size, offset) in enumerate(entries, 1):
-        if (base + offset if offset else 0) + size > len(data):
-            raise BrokenError(f"truncated: picture {number} of {count} ends past the end of the data")
+    if table.length != 16 * count or table.at + table.size > len(index) or (end == len(data) and size != end):
+        return 1  # the last: an index that some tool copied, but not the pictures behind the first
+    # not where the index says: some writers, Pillow among them, give wrong sizes from the third picture on
+    for number in range(2, count + 1):
+        start = data.find(b"\xff\xd8\xff", end)
+        if start < 0:
+            raise BrokenError(f"truncated: the data ends before picture {number} of {count}")
+        try:
+            *_, (_, _, end) = _jpeg_parts(data, start)
+        except BrokenError as error:
+            raise BrokenError(f"{error}, in picture {number} of {count}") from None
     return max(1, count)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image, ImageChops, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -59,7 +59,6 @@ _FAILURES = (
     Image.DecompressionBombError,
 )
 _GRAY = ("1", "L", "LA", "La", "I", "F")
-_ALPHA = {"LA": "LA", "La": "LA"}  # others become RGBA
 _COLOUR = ("P", "RGB", "RGBX", "CMYK", "YCbCr")
 
 
@@ -201,7 +200,7 @@ def _explained(data: bytes, where: str, container: Container) -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
-        reason = str(error) or type(error).__name__
+        reason = str(error) if " " in str(error) else f"Pillow stopped with {type(error).__name__} {error}".rstrip()
         if isinstance(error, MemoryError):
             reason = f"there is no memory for {container.width:,} x {container.height:,} pixels"
         raise _broken(data, where, container.format, reason) from error
@@ -222,12 +221,11 @@ def _levels(image: Image.Image, container: Container, where: str, mode: str, bac
     if image.mode in ("1", "L") and not image.has_transparency_data:
         return _spread(np.asarray(image.convert("L")), mode)
     if image.has_transparency_data:
-        image = image.convert(_ALPHA.get(image.mode, "RGBA"))
-        opaque = "L" if image.mode == "LA" else "RGB"
-        below = Image.new(opaque, image.size, (background,) * len(opaque))
-        # Pillow's paste rounds exactly: there are no ties in n / 255
-        below.paste(image.convert(opaque), mask=image.getchannel("A"))
-        image = below
+        image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
+        clear = ImageChops.invert(image.getchannel("A"))
+        image = image.convert(image.mode.rstrip("A"))
+        # Pillow's paste rounds exactly: x / 255 is never half-way between two levels
+        image.paste((background,) * len(image.mode), mask=clear)
     elif image.mode not in _COLOUR:
         raise DataError(
             "D106",
@@ -259,7 +257,7 @@ def _narrowed(image: Image.Image, container: Container, where: str, background: 
             fix=f"scale all pictures alike, e.g. (x - low) / (high - low), and save them as 16-bit PNG, {_SKIP}",
         )
     if image.mode == "F":
-        gray = np.floor(samples * np.float64(255) + 0.5).astype(np.uint8)
+        gray = (samples * np.float64(255) + 0.5).astype(np.uint8)
     else:
         # white is odd, so no v * 255 / white lies half-way between two levels
         table = ((np.arange(container.white + 1) * 255 + container.white // 2) // container.white).astype(np.uint8)
@@ -327,10 +325,7 @@ def _looks_like(data: bytes) -> str:
         return "it looks like an HTML page"
     if text.startswith(b"<"):
         return "it looks like an XML or HTML page"
-    if (
-        data[:64].isascii()
-        and data[:64].decode("ascii").replace("\n", " ").replace("\r", " ").replace("\t", " ").isprintable()
-    ):
+    if all(32 <= byte < 127 or byte in b"\t\n\r" for byte in data[:64]):
         return f"it looks like text that begins with {data[:20].decode('ascii')!r}"
     return f"its first bytes are {data[:8].hex(' ')}"
 

@@ -1,7 +1,7 @@
 """Labels by name: rows of (path, label, split) become a manifest, and every split means the same classes.
 
-Scoring pictures whose class the network never saw, or matching the classes of two splits by position, gives numbers that
-mean nothing and look fine; so names decide, and a class that train lacks is an error.
+Scoring pictures whose class the network never saw, or matching the classes of two splits by position, gives numbers
+that mean nothing and look fine; so names decide, and a class that train lacks is an error.
 """
 
 from __future__ import annotations
@@ -106,6 +106,10 @@ def _notes(counts: Mapping[str, Counter[str]], classes: Sequence[str]) -> list[s
     for split in ("val", "test"):
         missing = [name for name in classes if split in counts and name not in counts[split]]
         if missing:
-            names = listing(map(plain, missing), most=5)
-            notes.append(f"{split} has no images of {many(len(missing), 'class', 'classes')}: {names}")
+            notes.append(missing_note(split, missing))
     return notes
+
+
+def missing_note(split: str, missing: Sequence[str]) -> str:
+    """What to say of classes that a split has no pictures of: they are scored on nothing."""
+    return f"{split} has no images of {many(len(missing), 'class', 'classes')}: {listing(map(plain, missing), most=5)}"

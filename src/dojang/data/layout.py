@@ -31,6 +31,12 @@ _ROLES = {
 _READ = "Read: jpg, png, webp, bmp, gif, tiff (by content)."
 
 
+def is_picture(path: str) -> bool:
+    """Whether a file is listed as a picture, by its extension; what it really is, is seen when it is decoded."""
+    stem, dot, extension = path.rpartition("/")[2].rpartition(".")
+    return bool(stem and dot) and extension.lower() in _PICTURES
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is the system's or a tool's own, to be passed over and reported."""
     return name.startswith(".") or name.lower() in _CLUTTER
@@ -56,10 +62,9 @@ class Listing:
 
     def add_file(self, path: str) -> bool:
         """Enter a file by its extension; whether it is that of a picture."""
-        stem, dot, extension = path.rpartition("/")[2].rpartition(".")
-        is_picture = bool(stem and dot) and extension.lower() in _PICTURES
-        (self.pictures if is_picture else self.others).append(path)
-        return is_picture
+        picture = is_picture(path)
+        (self.pictures if picture else self.others).append(path)
+        return picture
 
     def all_notes(self) -> list[str]:
         """What the user should know of what was passed over."""

@@ -97,9 +97,8 @@ class Manifest:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Pictures by split and class; every class is there, also those without pictures."""
-        found = Counter(
-            (split, label) for split, labels in zip(self.splits, self.labels, strict=True) for label in labels
-        )
+        rows = zip(self.splits, self.labels, strict=True)
+        found = Counter((split, label) for split, labels in rows for label in labels)
         present = set(self.splits)
         return {
             split: {name: found[split, i] for i, name in enumerate(self.classes)}

@@ -1,4 +1,4 @@
-"""From what the user gives (a folder, an archive, a table, a name) to a manifest. Nothing is decoded or written here."""
+"""From what the user gives (a folder, an archive, a table, a name) to a manifest; nothing is decoded or written."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ def walk(root: Path, where: str) -> Listing:
         place = os.path.join(root, folder)
         try:
             facts = os.stat(place)
-            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+            with os.scandir(place) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
         except OSError as error:
             raise unreadable(folder or where, error, inside=where if folder else "", place=place) from error
         if (facts.st_dev, facts.st_ino) in above:
@@ -104,7 +105,7 @@ def walk(root: Path, where: str) -> Listing:
     return found
 
 
-_GIVE = "give a folder with one folder of pictures a class, a tar or zip of such a folder, or a CSV with the columns path,label."
+_GIVE = "give a folder with one folder of pictures a class, a tar or zip of such a folder, or a CSV of path,label."
 
 
 def _in_folder(path: Path, where: str) -> Manifest:

@@ -10,7 +10,7 @@ from pathlib import Path
 from dojang.data.labels import Row, by_name
 from dojang.data.manifest import SPLITS, Manifest, bad_line, csv_rows, many, plain
 from dojang.data.sources import FolderSource, unreadable
-from dojang.errors import DataError, did_you_mean, listing
+from dojang.errors import DataError, listing
 
 _COLUMNS = {
     "path": ("path", "file", "filename", "image"),
@@ -41,14 +41,13 @@ def read_table(path: Path, where: str) -> Manifest:
         raise unreadable(where, error, place=str(path)) from error
     notes: list[str] = []
     source = FolderSource(path.parent, where)
-    rows, lines = [], {}
+    rows: list[Row] = []
+    lines: dict[str, int] = {}
     for line, row in _rows(text, where, notes):
         # ./a.jpg is a.jpg; links are left alone, for two names of one picture are found by its content
         same = posixpath.normpath(row.path)
         if same in lines:
-            raise bad_line(
-                where, line, f"{row.path!r} is on line {lines[same]:,} already", fix="remove one of the two."
-            )
+            raise bad_line(where, line, f"{row.path!r} is on line {lines[same]:,} too", fix="remove one of the two.")
         lines[same] = line
         rows.append(row)
     if not rows:
@@ -81,14 +80,8 @@ def _rows(text: str, where: str, notes: list[str]) -> Iterator[tuple[int, Row]]:
                 raise bad_line(where, line, f"the {column} is empty", fix=f"fill in the {column}, or remove the line.")
         word = values.get("split", "").strip().lower()
         if word not in _SPLITS:
-            raise bad_line(
-                where,
-                line,
-                f"the split is {values['split']!r}; expected {', '.join(SPLITS)} or nothing.{did_you_mean(word, SPLITS)}".rstrip(
-                    "."
-                ),
-                fix="write train, val or test.",
-            )
+            what = f"the split is {values['split']!r}; expected {', '.join(SPLITS)} or nothing"
+            raise bad_line(where, line, what, fix="write train, val or test.")
         yield line, Row(values["path"], values["label"], _SPLITS[word], values.get("group", ""))
 
 

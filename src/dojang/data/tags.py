@@ -27,11 +27,11 @@ class BrokenError(Exception):
 
 
 class Tag(NamedTuple):
-    """An entry of a directory: ``count`` values of one kind, ``size`` bytes at ``at``."""
+    """An entry of a directory: ``length`` values of one kind, ``size`` bytes at ``at``."""
 
     number: int
     kind: int
-    count: int
+    length: int
     at: int
     size: int
     inline: bool
@@ -69,7 +69,7 @@ class Tagged:
         return cls(data, order, big, first[0])
 
     def directory(self, at: int) -> tuple[list[Tag], int, int]:
-        """The tags of the directory there, where the next one lies (0: nowhere), and the bytes this one takes."""
+        """The tags of the directory there, where the pointer to the next one lies, and the bytes this one takes."""
         head, entry, word = ("Q", "HHQQ", "Q") if self.big else ("H", "HHII", "I")
         start = at + struct.calcsize("<" + head)
         if start > len(self.data):
@@ -85,15 +85,13 @@ class Tagged:
             size = _SIZES.get(kind, 0) * count
             inline = size <= room
             tags.append(Tag(number, kind, count, position + each - room if inline else offset, size, inline, raw))
-        # EXIF blocks sometimes end without the pointer to the next directory
-        following = struct.unpack_from(self.order + word, self.data, end) if end + room <= len(self.data) else (0,)
-        return tags, following[0], end + room - at
+        return tags, end, end + room - at
 
     def values(self, tag: Tag) -> np.ndarray[Any, np.dtype[Any]]:
         """A tag's whole numbers."""
         if tag.kind not in _WHOLE:
             raise BrokenError(f"tag {tag.number} should hold whole numbers")
-        return np.frombuffer(self.data, self.order + _WHOLE[tag.kind], tag.count, tag.at)
+        return np.frombuffer(self.data, self.order + _WHOLE[tag.kind], tag.length, tag.at)
 
 
 def orientation(exif: bytes, xmp: bytes) -> int:
@@ -101,7 +99,7 @@ def orientation(exif: bytes, xmp: bytes) -> int:
     try:
         block = Tagged.of(exif.removeprefix(b"Exif\0\0"))
         for tag in block.directory(block.first)[0]:
-            if tag.number == 0x0112 and tag.inline and tag.count == 1:
+            if tag.number == 0x0112 and tag.inline and tag.length == 1:
                 value = int(block.values(tag)[0])
                 return value if 1 <= value <= 8 else 1
     except (BrokenError, struct.error):
@@ -124,8 +122,11 @@ def first_page(data: bytes) -> FirstPage:
     at, claimed = file.first, 0
     while at and at not in seen:
         seen.add(at)
-        tags, at, taken = file.directory(at)
+        tags, pointer, taken = file.directory(at)
+        at = struct.unpack_from(file.order + ("Q" if file.big else "I"), data, pointer)[0]
         number = len(pages) + 1
+        if not tags:
+            raise BrokenError(f"page {number} has no tags")
         for tag in tags:
             if not tag.inline and tag.at + tag.size > len(data):
                 raise BrokenError(f"truncated: tag {tag.number} of page {number} lies past the end of the data")
@@ -161,11 +162,11 @@ def _check_strips(file: Tagged, page: dict[int, Tag], number: int) -> None:
 
 def _alone(file: Tagged, page: dict[int, Tag], frames: int) -> FirstPage:
     for number in sorted(_SINGLE & page.keys()):
-        if page[number].count != 1 or page[number].kind not in (3, 4, 16):
+        if page[number].length != 1 or page[number].kind not in (3, 4, 16):
             raise BrokenError(f"tag {number} should hold one whole number")
 
     def value(number: int, default: int) -> int:
-        return int(file.values(page[number])[0]) if number in page and page[number].count else default
+        return int(file.values(page[number])[0]) if number in page and page[number].length else default
 
     width, height, bits = value(256, 0), value(257, 0), value(258, 1)
     if 0 in (width, height, value(277, 1)):
@@ -175,7 +176,7 @@ def _alone(file: Tagged, page: dict[int, Tag], frames: int) -> FirstPage:
     across, down = (value(322, 0), value(323, 0)) if tiled else (width, min(height, value(278, height)))
     if not across or not down or (tiled and across * down > max(4096**2, 2 * width * height)):
         raise BrokenError(f"its tiles are {across:,} x {down:,} pixels")
-    listed = max(page[number].count for number in (273, 324) if number in page) if page.keys() & {273, 324} else 0
+    listed = max(page[number].length for number in (273, 324) if number in page) if page.keys() & {273, 324} else 0
     needed = -(-width // across) * -(-height // down) * value(277, 1)
     if listed > min(needed, MAX_STRIPS):
         raise BrokenError(f"it lists {listed:,} strips or tiles")

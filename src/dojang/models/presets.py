@@ -65,7 +65,18 @@ _add(
         "mlp",
         "two-layer network 784-50-10 with sigmoid",
         {"hidden_dims": (50,), "activation": "sigmoid"},
-        recipe={"epochs": 5, "batch_size": 100, "optimizer": "sgd", "lr": 0.01},
+        # as teaching material has it; --optimizer adam and the like change one thing at a time
+        recipe={
+            "epochs": 5,
+            "batch_size": 100,
+            "optimizer": "sgd",
+            "lr": 0.01,
+            "momentum": 0.0,
+            "weight_decay": 0.0,
+            "schedule": "constant",
+            "loss": "bce",
+            "normalize": "none",
+        },
     )
 )
 _add(

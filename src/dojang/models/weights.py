@@ -126,7 +126,7 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Card]:
         with open(path, "rb") as file:
             card = _check(path, file, os.fstat(file.fileno()).st_size)
             file.seek(0)
-            # a copy, not a map of the file: bytes that were checked cannot be changed under us
+            # a copy, not a map of the file: the tensors must not change, or fault, when the file does
             data = file.read()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         said = f"the weights {path!r} cannot be opened: {error.strerror}."

@@ -10,6 +10,7 @@ from torch import nn
 
 from dojang import files
 from dojang.data import scan
+from dojang.data.layout import is_picture
 from dojang.data.manifest import Manifest
 from dojang.data.options import DataOptions
 from dojang.data.prepare import Prepared, bad_pictures, prepare
@@ -162,7 +163,7 @@ def pictures_in(places: list[str]) -> list[Path]:
     for place in places:
         path = Path(place)
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+            inside = sorted(p for p in path.rglob("*") if is_picture(p.name) and p.is_file())
             if not inside:
                 raise ConfigError("C241", f"the folder {place!r} holds no pictures.", fix="name picture files.")
             found += inside

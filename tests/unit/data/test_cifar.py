@@ -124,6 +124,8 @@ def test_pixels_labels_and_paths(layout: Layout, below: bool, made: dict[str, An
     assert manifest.targets.tolist() == [0, 1, 2, 0] * (len(layout.train) + 1)
     flat, picture = planes(4, len(layout.train))[2], np.asarray(manifest.source.read(f"{prefix}{layout.test[0]}#2"))
     assert picture.shape == (32, 32, 3)
+    assert picture.flags.c_contiguous
+    assert not picture.flags.writeable
     # as the format's page says: 1,024 red values row by row, then green, then blue
     for row, column, colour in ((0, 0, 0), (0, 31, 1), (31, 0, 2), (17, 5, 1), (31, 31, 2)):
         assert picture[row, column, colour] == flat[colour * 1024 + row * 32 + column]
