@@ -69,8 +69,8 @@ def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer
         writer = Writer(path)
         yield writer
         _sync(writer.fd)
-        _close(writer.fd)
-        writer.fd = -1
+        fd, writer.fd = writer.fd, -1
+        _close(fd)
         _replace(writer.temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -78,7 +78,9 @@ def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer
     finally:
         if writer is not None:
             if writer.fd >= 0:
-                _close(writer.fd)
+                # the error that led here is the one to tell
+                with contextlib.suppress(OSError):
+                    _close(writer.fd)
             # after a success the temporary name is gone already
             writer.temporary.unlink(missing_ok=True)
 
@@ -237,7 +239,7 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return True
     return True
 

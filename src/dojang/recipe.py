@@ -8,6 +8,8 @@ one declaration gives the flag, its help, the check of its value, the message wh
 from __future__ import annotations
 
 import dataclasses
+import math
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -89,13 +91,13 @@ class Option:
     def expects(self) -> str:
         """What a value must be, in words."""
         facts = self.facts
-        if facts["choices"]:
-            words = "one of " + ", ".join(facts["choices"])
-        elif facts["unit"] == "duration":
+        if facts["unit"] == "duration":
             words = "a time with its unit, such as 90s, 5m or 2h"
         else:
             words = " or ".join(
-                _WORDS.get(kind, "numbers joined by commas") for kind in self.kinds if kind is not _NONE
+                _WORDS.get(kind, "numbers joined by commas")
+                for kind in self.kinds
+                if kind is not _NONE and not (kind is str and facts["choices"])
             )
         if facts["above"] is not None:
             words += f" above {facts['above']:g}"
@@ -105,6 +107,9 @@ class Option:
             words += f" of at least {facts['low']:g}"
         elif facts["high"] is not None:
             words += f" of at most {facts['high']:g}"
+        if facts["choices"]:
+            named = ", ".join(facts["choices"])
+            words = f"{words}, or {named}" if words else f"one of {named}"
         return f"expected {words}"
 
     def _convert(self, value: Any) -> Any:
@@ -198,19 +203,22 @@ def load_yaml(text: str, known: Mapping[str, Option], where: str) -> dict[str, A
     """
     import yaml
 
+    entries = []
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return {}
+        if not isinstance(node, yaml.MappingNode):
+            raise ConfigError("C207", f"{where} holds no 'name: value' lines.", fix="lr: 0.01")
+        for key, value in node.value:
+            entries.append((key.start_mark.line + 1, str(key.value), loader.construct_object(value, deep=True)))
+    # a value may break its own tag (2024-99-99 as a date)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError("C207", f"{where} is not valid YAML: {error}.") from None
-    if node is None:
-        return {}
-    if not isinstance(node, yaml.MappingNode):
-        raise ConfigError("C207", f"{where} holds no 'name: value' lines.", fix="lr: 0.01")
     layer: dict[str, Any] = {}
-    for key, _ in node.value:
-        line = f"{where} line {key.start_mark.line + 1}"
-        layer |= read({str(key.value): values[yaml.safe_load(key.value)]}, known, line)
+    for line, name, value in entries:
+        layer |= read({name: value}, known, f"{where} line {line}")
     return layer
 
 
@@ -218,8 +226,13 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
     """Values as YAML, one a line, in their order; tuples as lists."""
     import yaml
 
-    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
-    return str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, default_flow_style=None))
+    lines = []
+    for name, value in values.items():
+        plain = list(value) if isinstance(value, tuple) else value
+        # None: the innermost lists and mappings on one line
+        style = None if isinstance(plain, (list, dict)) else False
+        lines.append(yaml.safe_dump({name: plain}, sort_keys=False, allow_unicode=True, default_flow_style=style))
+    return "".join(lines)
 
 
 _NONE = type(None)
@@ -246,7 +259,8 @@ def _as(kind: Any, value: Any) -> Any:
                 value = float(text.replace("_", "")) if text else _BAD
             except ValueError:
                 return _BAD
-        if not isinstance(value, (int, float)) or value != value or value in (float("inf"), float("-inf")):
+        # false for NaN too
+        if not isinstance(value, (int, float)) or not abs(value) <= sys.float_info.max:
             return _BAD
         return int(value) if kind is int and value == int(value) else _BAD if kind is int else float(value)
     if typing.get_origin(kind) is tuple:
@@ -270,7 +284,8 @@ def _duration(value: Any) -> Any:
             return None
         number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
         try:
-            return float(number) * _UNITS[text[len(number) :]]
+            seconds = float(number) * _UNITS[text[len(number) :]]
         except (ValueError, KeyError):
             return _BAD
+        return seconds if 0 < seconds < math.inf else _BAD
     return _BAD

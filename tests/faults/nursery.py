@@ -17,6 +17,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib.backends.backend_agg
+import matplotlib.figure  # noqa: F401 (imported once here, not in every child)
+import torch._dynamo  # noqa: F401 (the first optimizer imports it)
+
 from dojang import files
 from dojang.runs import recipe, train
 

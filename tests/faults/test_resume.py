@@ -126,7 +126,7 @@ def test_stopped_inside_validation(
 
     with monkeypatch.context() as patch:
         patch.setattr(task.Scores, "update", interrupted)
-        with pytest.raises(TrainError, match="T320.*after step 28"):
+        with pytest.raises(TrainError, match=r"T320.*after step 28"):
             begin(stripes, tmp_path, CASES["plain"])
     # the validation that was interrupted has left no row, and is made up for
     assert len((tmp_path / "train/results.csv").read_text().splitlines()) == 2

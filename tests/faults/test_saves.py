@@ -54,7 +54,7 @@ def test_every_call_that_can_fail_fails_once(tmp_path: Path, monkeypatch: pytest
             def call(*args: Any) -> Any:
                 nonlocal calls, fired
                 calls += 1
-                if calls == n:
+                if calls == n:  # noqa: B023 (called at once)
                     fired = True
                     if name == "_close":
                         real(*args)
@@ -137,7 +137,7 @@ def test_damaged_states_are_seen_and_passed_over(tmp_path: Path) -> None:
     good = path.read_bytes()
     draw = random.Random(0)
     expected = pack(state_of(1))
-    for trial in range(200):
+    for trial in range(100):
         data = bytearray(good)
         if trial % 4 == 0:
             data = data[: draw.randrange(len(good))]

@@ -36,8 +36,11 @@ class Notes(Silent):
         self.notes.append(text)
 
 
-def begin(data: Any, project: Path, reporter: Silent | None = None, model: nn.Module | None = None, **more: Any) -> Path:
-    options = recipe.read_layer(TINY | {"project": str(project)} | more, "test")
+def begin(
+    data: Any, project: Path, reporter: Silent | None = None, model: nn.Module | None = None, **more: Any
+) -> Path:
+    tiny = {name: value for name, value in TINY.items() if name != "epochs" or "time" not in more}
+    options = recipe.read_layer(tiny | {"project": str(project)} | more, "test")
     return train.begin(str(data) if isinstance(data, Path) else data, [options], reporter=reporter, model=model)
 
 
@@ -204,7 +207,7 @@ def test_best_is_the_validation_that_the_monitor_prefers(stripes: Path, tmp_path
     for monitor, sign in (("top1", 1), ("loss", -1), ("macro_f1", 1)):
         folder = begin(stripes, tmp_path, monitor=monitor, epochs=6, lr=0.02, name=monitor)
         rows = read_table(folder / "results.csv")
-        ranked = max(rows, key=lambda row: (sign * float(row[f"val/{monitor}"]), -float(row["val/loss"])))  # noqa: B023
+        ranked = max(rows, key=lambda row: (sign * float(row[f"val/{monitor}"]), -float(row["val/loss"])))
         training = json.loads((folder / "metrics.json").read_text())["training"]
         assert training["step"] == int(ranked["step"])
         assert training["weights"] == "best.safetensors"

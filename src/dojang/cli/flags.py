@@ -66,7 +66,8 @@ class Command(click.Command):
         rooms: dict[str, list[tuple[str, str]]] = {}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            if record is not None:
+            # an argument without help is in the usage line already
+            if record is not None and record[1]:
                 rooms.setdefault(getattr(parameter, "room", "") or "Options", []).append(record)
         for room, records in rooms.items():
             with formatter.section(room):

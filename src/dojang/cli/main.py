@@ -20,6 +20,9 @@ _VERBS = {
 }
 
 
+_JSON = ("json=true", "json=yes", "json=on", "json=1")
+
+
 class Verbs(click.Group):
     """The verbs, found by name."""
 
@@ -36,7 +39,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         # the task may be named first, as users of other tools do
-        if len(args) > 1 and args[0] == "classify" and args[1] in _VERBS:
+        if len(args) > 1 and args[0] == "classify":
             args = args[1:]
         if args and args[0] not in _VERBS:
             raise ConfigError(
@@ -68,15 +71,16 @@ def main(args: list[str] | None = None) -> int:
         The exit status: 0 ok, 1 failed, 2 usage, 3 bad data, 4 no room, 130 and 143 for signals.
     """
     words = sys.argv[1:] if args is None else args
+    as_json = any(word == "--json" or word.lower() in _JSON for word in words)
     try:
-        dojang.main(args=list(words), prog_name="dojang", standalone_mode=False)
+        dojang.main(args=list(words) or ["--help"], prog_name="dojang", standalone_mode=False)
     except DojangError as error:
-        _tell(error, "--json" in words)
+        _tell(error, as_json)
         return error.exit_code
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.UsageError as error:
-        _tell(ConfigError("C200", error.format_message(), fix=_help_of(error)), "--json" in words)
+        _tell(ConfigError("C200", error.format_message(), fix=_help_of(error)), as_json)
         return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo("stopped at once; the last saved state is good.", err=True)
@@ -90,7 +94,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _tell(error: DojangError, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(error.as_dict(), ensure_ascii=False))
+        print_json(error.as_dict())
     click.echo(inert(str(error)), err=True)
 
 
@@ -104,5 +108,6 @@ def _help_of(error: click.UsageError) -> str:
 
 
 def print_json(value: Any) -> None:
-    """A result, to stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, allow_nan=False))
+    """A result, to stdout; what cannot be printed is escaped, so any terminal and any encoding can take it."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    click.echo("".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text))

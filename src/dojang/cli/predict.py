@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import click
 
 from dojang.cli.flags import Command, Flag
+from dojang.cli.main import print_json
 from dojang.errors import ConfigError
 
 
@@ -15,16 +16,19 @@ def _predict(run: str, pictures: tuple[str, ...], top: int, model: str | None, d
         raise ConfigError("C200", "predict needs pictures.", fix=f"dojang predict {run} photo.jpg")
 
     from dojang.cli.progress import say
+    from dojang.data.sources import FolderSource
     from dojang.runs.validate import load, pictures_in
 
     predictor = load(run, model=model, device=device)
-    sources = ((str(path), path.read_bytes()) for path in pictures_in(list(pictures)))
+    read = FolderSource(Path(), "").read
+    sources = ((str(path), read(str(path))) for path in pictures_in(list(pictures)))
     for answer in predictor.predict(sources, threads=2):
         if as_json:
-            say(json.dumps(answer.as_dict(), ensure_ascii=False))
+            print_json(answer.as_dict())
         else:
             best = "  ".join(f"{label} {probability:.4f}" for label, probability in answer.top(top))
-            say(f"{answer.source}: {best}")
+            # a line a picture: a line break in a file's name must not look like another one
+            say(f"{answer.source}: {best}".replace("\n", r"\n"))
 
 
 command = Command(

@@ -70,6 +70,8 @@ def cut(picture: np.ndarray, size: tuple[int, int], top: int, left: int, mirrore
         window = picture[top : top + height, left : left + width]
     else:
         window = np.zeros((height, width, channels), np.uint8)
-        y0, y1, x0, x1 = max(top, 0), min(top + height, h), max(left, 0), min(left + width, w)
+        y0, x0 = max(top, 0), max(left, 0)
+        # a window may lie wholly beside the picture
+        y1, x1 = max(min(top + height, h), y0), max(min(left + width, w), x0)
         window[y0 - top : y1 - top, x0 - left : x1 - left] = picture[y0:y1, x0:x1]
     return window[:: -1 if upended else 1, :: -1 if mirrored else 1]

@@ -259,9 +259,11 @@ def _no_pictures(found: Listing, where: str, archive: str) -> DataError:
     holder = f"its {many(len(tops), 'folder')}, {_names(tops)}," if tops else "it"
     s, are = ("", "are") if len(tops) > 1 else ("s", "is")
     if found.others:
-        kinds = Counter(map(_extension, found.others)).most_common()
-        words = listing((f"{n:,} {kind}" for kind, n in kinds), most=3)
-        held = f"{holder} contain{s} {words} {'file' if len(found.others) == 1 else 'files'}"
+        kinds = sorted(Counter(map(_extension, found.others)).items(), key=lambda kind: (-kind[1], kind[0]))
+        words = ", ".join(f"{n:,} {kind}" for kind, n in kinds[:3])
+        rest = sum(n for _, n in kinds[3:])
+        more = f" and {rest:,} other" if rest else ""
+        held = f"{holder} contain{s} {words}{more} {'file' if len(found.others) == 1 else 'files'}"
     elif tops:
         held = f"{holder} {are} empty"
     else:

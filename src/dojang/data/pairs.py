@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dojang.data.labels import one_class
-from dojang.data.manifest import Manifest
+from dojang.data.manifest import Manifest, plain
 from dojang.errors import ConfigError, DataError, did_you_mean, listing
 
 _FORMS = "a uint8 array (h, w) or (h, w, c), a torch tensor (c, h, w), a PIL image, or the bytes of a picture file"
@@ -66,7 +66,7 @@ def from_pairs(items: Iterable[tuple[Any, Any]] | Any, classes: Sequence[str] | 
         if not isinstance(item, (tuple, list)) or len(item) != 2:
             held = f"{len(item)} values" if isinstance(item, (tuple, list)) else f"a {type(item).__name__}"
             raise _bad(index, f"is {held}", "expected a pair: (image, label)")
-        pictures.append(_picture(item[0], index))
+        pictures.append(picture(item[0], index))
         labels.append(_label(item[1], index, labels, classes))
     if not pictures:
         raise DataError("D101", "the pairs hold no images: there is no item.", fix="give at least two of each class.")
@@ -105,8 +105,8 @@ def _each(items: Any) -> Iterator[tuple[int, Any]]:
         index += 1
 
 
-def _bad(index: int, what: str, expected: str, fix: str = "") -> DataError:
-    return DataError("D114", f"item {index:,} of the data {what}; {expected}.", fix=fix)
+def _bad(index: int, what: str, expected: str, *, near: str = "", fix: str = "") -> DataError:
+    return DataError("D114", f"item {index:,} of the data {what}; {expected}.{near}", fix=fix)
 
 
 def _label(label: Any, index: int, before: list[int | str], classes: Sequence[str] | None) -> int | str:
@@ -120,7 +120,7 @@ def _label(label: Any, index: int, before: list[int | str], classes: Sequence[st
             raise _bad(index, f"has the label {label!r}, item 0 has {before[0]!r}", "expected all numbers or all names")
     elif isinstance(label, str) and label not in classes:
         near = did_you_mean(label, classes)
-        raise _bad(index, f"has the label {label!r}", f"the classes are {listing(classes)}{near.rstrip('?')}".rstrip())
+        raise _bad(index, f"has the label {label!r}", f"the classes are {listing(map(plain, classes))}", near=near)
     elif isinstance(label, int) and not 0 <= label < len(classes):
         raise _bad(index, f"has the label {label}", f"there are {len(classes)} classes (0..{len(classes) - 1})")
     return label
@@ -135,7 +135,12 @@ def _named(labels: list[int | str], classes: Sequence[str] | None) -> tuple[tupl
     return tuple(map(str, known)), ids
 
 
-def _picture(image: Any, index: int) -> bytes | np.ndarray:
+def picture(image: Any, index: int) -> bytes | np.ndarray:
+    """An image in any form that pairs may have, as :func:`dojang.data.decode.decode` takes it.
+
+    Raises:
+        DataError: D114 with the index, for anything else.
+    """
     torch, pillow = sys.modules.get("torch"), sys.modules.get("PIL.Image")
     if isinstance(image, (bytes, bytearray, memoryview)):
         if len(image) == 0:

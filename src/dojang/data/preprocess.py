@@ -16,7 +16,8 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from dojang.data.decode import decode
+from dojang.data.decode import MAX_PIXELS, decode
+from dojang.errors import DataError
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -65,6 +66,11 @@ class Preprocess:
         scale = max(box_h / height, box_w / width)
         return max(box_h, round(height * scale)), max(box_w, round(width * scale))
 
+    def keeps(self, height: int, width: int) -> bool:
+        """Whether a picture of this size can be kept: one row of 20,000 pixels, made to cover a box, fills memory."""
+        stored = self.stored_size(height, width)
+        return stored[0] * stored[1] <= max(self.max_pixels, MAX_PIXELS)
+
     def load(self, data: bytes | np.ndarray, where: str) -> UInt8[np.ndarray, "h w c"]:
         """Decode and resize one picture to the size at which it is kept.
 
@@ -73,11 +79,19 @@ class Preprocess:
             where: Its name, for messages.
 
         Raises:
-            DataError: As :func:`dojang.data.decode.decode`.
+            DataError: As :func:`dojang.data.decode.decode`; D105 when it is so long and thin that it cannot be kept.
         """
         pixels = decode(data, where, mode=self.mode, background=self.background, max_pixels=self.max_pixels)
         height, width = pixels.shape[:2]
         target = self.stored_size(height, width)
+        if not self.keeps(height, width):
+            raise DataError(
+                "D105",
+                f"{where!r} is {width:,} x {height:,}; scaled to cover the network's {self.width} x {self.height} it "
+                f"would be {target[1]:,} x {target[0]:,}, {target[0] * target[1] / 1e6:,.0f} megapixels; "
+                f"the limit is {max(self.max_pixels, MAX_PIXELS) / 1e6:,.0f}.",
+                fix="--fit pad, cut the picture, or pass --bad=skip to leave it out (recorded in the run).",
+            )
         if self.fit == "pad":
             scale = min(self.height / height, self.width / width)
             inner = max(1, round(height * scale)), max(1, round(width * scale))

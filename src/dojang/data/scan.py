@@ -79,7 +79,7 @@ def walk(root: Path, where: str) -> Listing:
     waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [("", frozenset())]
     while waiting:
         folder, above = waiting.pop()
-        place = os.path.join(root, folder)
+        place = os.path.join(root, folder) if folder else str(root)
         try:
             facts = os.stat(place)
             with os.scandir(place) as listed:

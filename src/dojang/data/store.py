@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from dojang import files
 from dojang.data.ahead import in_order
 from dojang.data.manifest import Manifest
 from dojang.data.preprocess import Preprocess
-from dojang.errors import DataError, ResourceError
+from dojang.errors import ConfigError, DataError, ResourceError
 
 # raise it when decoding or resizing changes a single bit
 VERSION = 1
@@ -91,8 +92,11 @@ def build(
     Raises:
         ResourceError: R403 when the cache folder's limit is too small; R401 when the disk is full.
     """
-    kept = np.array([preprocess.stored_size(int(h), int(w)) for h, w in sizes], dtype=np.int64).reshape(-1, 2)
-    need = int((kept[:, 0] * kept[:, 1]).sum()) * preprocess.channels
+    different, counts = np.unique(sizes.reshape(-1, 2), axis=0, return_counts=True)
+    need = 0
+    for (height, width), count in zip(different.tolist(), counts.tolist(), strict=True):
+        if preprocess.keeps(height, width):
+            need += math.prod(preprocess.stored_size(height, width)) * preprocess.channels * count
     if place == "auto":
         place = "memory" if need < free_memory() / 2 else "disk"
 
@@ -174,7 +178,8 @@ def _on_disk(
     # the time of the last use decides which store is evicted first
     os.utime(index)
     table = np.frombuffer((folder / "table.bin").read_bytes(), np.int64).reshape(-1, 3)
-    bad = {int(row): DataError(e["code"], e["what"], fix=e["fix"]) for row, e in facts["bad"].items()}
+    words = ("what", "context", "fix")
+    bad = {int(row): DataError(e["code"], **{word: e[word] for word in words}) for row, e in facts["bad"].items()}
     pixels = folder / "pixels.bin"
     buffer = np.memmap(pixels, np.uint8, mode="r") if pixels.stat().st_size else np.empty(0, np.uint8)
     store = Store(buffer, table[:, 0], table[:, 1], table[:, 2], preprocess.channels, str(folder))
@@ -191,7 +196,17 @@ def _name(manifest: Manifest, preprocess: Preprocess) -> str:
 
 def _make_room(stores: Path, need: int) -> None:
     """Evict the stores used longest ago until the new one fits the cache folder's limit."""
-    limit = int(float(os.environ.get("DOJANG_CACHE_LIMIT", CACHE_LIMIT)))
+    given = os.environ.get("DOJANG_CACHE_LIMIT", str(CACHE_LIMIT))
+    try:
+        limit = int(float(given))
+    except (ValueError, OverflowError):
+        raise ConfigError(
+            "C202",
+            f"DOJANG_CACHE_LIMIT cannot be {given!r}; expected a number of bytes.",
+            fix="DOJANG_CACHE_LIMIT=40e9",
+        ) from None
+    # a build that was killed leaves gigabytes
+    files.clear_temporaries(stores)
     if need > limit:
         raise ResourceError(
             "R403",

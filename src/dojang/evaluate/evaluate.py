@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from dojang.data.loader import Loader
-from dojang.data.manifest import Manifest
+from dojang.data.manifest import Manifest, many
 from dojang.data.store import Store
 from dojang.errors import DataError, did_you_mean
 from dojang.metrics import intervals, scores
 from dojang.predict.predictor import Predictor
+
+_WORDS = {"train": "training", "val": "validation"}
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def match(manifest: Manifest, labels: tuple[str, ...], split: str) -> np.ndarray
         if name not in place and counts.get(name, 0):
             raise DataError(
                 "D107",
-                f"the {split} set has a class the model does not know: {name!r} ({counts[name]:,} images). "
+                f"the {_WORDS.get(split, split)} set has a class the model does not know: "
+                f"{name!r} ({many(counts[name], 'image')}). "
                 f"Known: {', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}.",
                 context=(did_you_mean(name, labels) + " Scoring it would be meaningless.").strip(),
                 fix="rename the folder, or retrain with it in the training set.",

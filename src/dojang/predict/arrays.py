@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from dojang.data.pairs import picture
 from dojang.errors import DataError
 
 _FIX = 'say it: layout="hwc" or "chw", color="rgb" or "bgr".'
 
 
-def pictures_of(array: Any, *, layout: str | None = None, color: str = "rgb") -> tuple[list[np.ndarray], list[str]]:
-    """One picture or a batch of them, from a NumPy array or a torch tensor.
+def pictures_of(
+    array: Any, *, layout: str | None = None, color: str = "rgb"
+) -> tuple[list[bytes | np.ndarray], list[str]]:
+    """One picture or a batch of them, from a NumPy array, a torch tensor, a PIL image or the bytes of a file.
 
     Args:
         array: (h, w), (h, w, c), (c, h, w), or a batch with one dimension before; c is 1, 3 or 4.  Integers are levels
@@ -21,11 +24,17 @@ def pictures_of(array: Any, *, layout: str | None = None, color: str = "rgb") ->
         color: "rgb" or "bgr" (as OpenCV reads files).
 
     Returns:
-        The pictures, uint8 (h, w, c) with c 1 or 3, and a sentence for each conversion.
+        The pictures, uint8 (h, w, c) with c 1 or 3, or, where there is transparency, the bytes of a lossless file; and
+        a sentence for each conversion.
 
     Raises:
-        DataError: D130 when the layout cannot be told, D131 when the values are no levels.
+        DataError: D130 when the layout or the order of colours cannot be told, D131 when the values are no levels,
+            D114 for an object that is no picture.
     """
+    if color not in ("rgb", "bgr"):
+        raise DataError("D130", f"color {color!r} is unknown.", fix=_FIX)
+    if not hasattr(array, "shape"):
+        return [picture(array, 0)], []
     values = np.asarray(array.detach().cpu() if hasattr(array, "detach") else array)
     if values.ndim not in (2, 3, 4) or 0 in values.shape:
         raise DataError("D130", f"an array of shape {values.shape} is no picture and no batch of pictures.", fix=_FIX)
@@ -38,13 +47,14 @@ def pictures_of(array: Any, *, layout: str | None = None, color: str = "rgb") ->
         notes.append(f"channels first {array.shape} read as channels last")
     batch = values if batched else values[None]
     batch = _levels(batch, notes)
-    if batch.shape[-1] == 4:
-        batch = batch[..., :3]
-        notes.append("the fourth channel (transparency) was left out")
-    if color == "bgr" and batch.shape[-1] == 3:
-        batch = batch[..., ::-1]
+    if color == "bgr" and batch.shape[-1] >= 3:
+        batch = batch[..., [2, 1, 0, 3][: batch.shape[-1]]]
         notes.append("BGR turned into RGB")
-    return [np.ascontiguousarray(picture) for picture in batch], notes
+    if batch.shape[-1] == 4:
+        notes.append("the fourth channel read as transparency: the background shows through")
+        # as a file, so that the same door lays the background as in training
+        return [picture(one, index) for index, one in enumerate(batch)], notes
+    return [np.ascontiguousarray(one) for one in batch], notes
 
 
 def _layout(shape: tuple[int, ...], layout: str | None) -> tuple[bool, bool]:
@@ -55,6 +65,8 @@ def _layout(shape: tuple[int, ...], layout: str | None) -> tuple[bool, bool]:
     if layout is not None:
         if layout not in ("hwc", "chw"):
             raise DataError("D130", f"layout {layout!r} is unknown.", fix=_FIX)
+        if not (last if layout == "hwc" else first):
+            raise DataError("D130", f"in shape {tuple(shape)} the channels of {layout!r} are not 1, 3 or 4.", fix=_FIX)
         return layout == "hwc", len(shape) == 4
     if last and first:
         raise DataError(

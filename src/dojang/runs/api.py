@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError
+from dojang.models.presets import PRESETS
 from dojang.predict.answer import Answer
 from dojang.predict.arrays import pictures_of
 from dojang.predict.predictor import Predictor
@@ -50,11 +52,9 @@ class Model:
         self._predictor: Predictor | None = None
         if isinstance(source, nn.Module):
             return
-        if Path(self._name).exists():
+        if Path(self._name).exists() and self._name not in PRESETS:
             self._predictor = validation.load(self._name, model=model)
         elif ".py:" not in self._name:
-            from dojang.models.presets import PRESETS
-
             PRESETS[self._name]
 
     def train(self, data: Any, *, reporter: Reporter | None = None, **options: Any) -> Run:
@@ -94,7 +94,7 @@ class Model:
 
         Args:
             pictures: A path or a list of paths; an array (h, w), (h, w, c), (c, h, w) or a batch of them, NumPy or
-                torch, levels 0..255 or shares 0..1.
+                torch, levels 0..255 or shares 0..1; a PIL image; the bytes of a picture file.
             layout: "hwc" or "chw" for arrays; None finds out.
             color: "rgb" or "bgr" for arrays.
 
@@ -107,10 +107,11 @@ class Model:
         several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
         sources: list[tuple[str, bytes | np.ndarray]] = []
         notes: list[str] = []
+        read = FolderSource(Path(), "").read
         for item in several:
             if isinstance(item, (str, os.PathLike)):
                 for path in validation.pictures_in([os.fspath(item)]):
-                    sources.append((str(path), path.read_bytes()))
+                    sources.append((str(path), read(str(path))))
                 continue
             found, said = pictures_of(item, layout=layout, color=color)
             sources += [(f"array {len(sources) + i}", picture) for i, picture in enumerate(found)]

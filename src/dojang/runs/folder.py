@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
+from dojang import files
 from dojang.errors import ConfigError
 
 ARGS, ENVIRONMENT, SPLITS, BAD = "args.yaml", "env.json", "splits.csv", "bad.csv"
 METRICS, CURVES, LOCK, STATE = "metrics.json", "results.png", ".lock", "state"
 BEST, LAST = "weights/best.safetensors", "weights/last.safetensors"
+RESULTS, STEPS, PREDICTIONS, PER_CLASS = "results.csv", "steps.csv", "predictions.csv", "per_class.csv"
+_OF_A_RUN = (
+    *(ARGS, ENVIRONMENT, SPLITS, BAD, METRICS, CURVES, BEST, LAST, RESULTS, STEPS, PREDICTIONS, PER_CLASS),
+    *("confusion_matrix.csv", "confusion_matrix.png", f"{STATE}/step-*.safetensors"),
+)
 
 
 def find(run: str | Path) -> Path:
@@ -28,6 +36,38 @@ def find(run: str | Path) -> Path:
     )
 
 
+def clear(folder: Path) -> None:
+    """Remove the files of the run that is in a folder; whatever else is there stays.
+
+    A new run must not find an older one's states, which a resume would take for its own, or its scores.
+    """
+    if (folder / ARGS).exists():
+        for pattern in _OF_A_RUN:
+            for path in folder.glob(pattern):
+                files.remove(path)
+
+
+def outside(project: str | Path, data: object) -> Path:
+    """The project folder, sure to lie outside the user's data.
+
+    Raises:
+        ConfigError: C244 when it lies inside: pictures of the run would be data next time.
+    """
+    path = Path(project)
+    if not isinstance(data, (str, os.PathLike)) or not Path(data).is_dir():
+        return path
+    pictures = Path(data).resolve()
+    if path.resolve().is_relative_to(pictures):
+        beside = pictures.parent / "runs" / "classify"
+        raise ConfigError(
+            "C244",
+            f"the run folder would lie inside the data: {str(path)!r} is in {str(data)!r}.",
+            context="dojang never writes into the folder of your pictures.",
+            fix=f"--project {shlex.quote(str(beside))}",
+        )
+    return path
+
+
 def weights_of(run: str | Path) -> Path:
     """The weights that a user means: a weights file, or the best (without validation: the last) of a run folder.
 
@@ -42,5 +82,7 @@ def weights_of(run: str | Path) -> Path:
         if (folder / name).exists():
             return folder / name
     raise ConfigError(
-        "C216", f"{str(folder)!r} has no weights yet.", fix=f"dojang train --resume {folder}, to go on with the run."
+        "C216",
+        f"{str(folder)!r} has no weights yet.",
+        fix=f"dojang train --resume {shlex.quote(str(folder))}, to go on with the run.",
     )

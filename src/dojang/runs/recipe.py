@@ -59,11 +59,14 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Recipe:
     for layer in (family, *layers):
         if "optimizer" in layer:
             values |= dict.fromkeys(_TUNED)
+        if "epochs" in layer and "time" not in layer:
+            values["time"] = None
         values |= layer
     for name, default in zip(_TUNED, OPTIMIZER_DEFAULTS[values["optimizer"]], strict=True):
         if values[name] is None:
             values[name] = default
-    if values["time"] is not None and any("epochs" in layer for layer in layers) and "time" in layers[-1]:
+    # an args.yaml holds both, so only what was typed together is a contradiction
+    if layers and layers[-1].get("time") is not None and "epochs" in layers[-1]:
         raise ConfigError("C210", "epochs and time are both given; training ends by one of them.", fix="--time 90s")
     return _build(values)
 
@@ -89,7 +92,8 @@ def dump(recipe_: Recipe, facts: Mapping[str, Any]) -> str:
     """The text of args.yaml."""
     values = recipe_.values()
     if values["time"] is not None:
-        values["time"] = f"{values['time']:g}s"
+        # every digit, or the run could not be repeated
+        values["time"] = f"{values['time']!r}s".replace(".0s", "s")
     return recipe.dump_yaml({**facts, **values})
 
 
@@ -104,11 +108,12 @@ def load(path: Path) -> tuple[Recipe, dict[str, Any]]:
     text = _text(path)
     try:
         raw = yaml.safe_load(text)
+        # first of all: the entries of a newer one are not known
+        if raw["format"] > 1:
+            raise ConfigError("C213", f"{str(path)!r} was written by a newer dojang (format {raw['format']}).")
         facts = {name: raw[name] for name in FACTS}
-    except (yaml.YAMLError, KeyError, TypeError):
+    except (yaml.YAMLError, KeyError, TypeError, ValueError):
         raise ConfigError("C214", f"{str(path)!r} is not the args.yaml of a run.", fix="give a run folder.") from None
-    if facts["format"] > 1:
-        raise ConfigError("C213", f"{str(path)!r} was written by a newer dojang (format {facts['format']}).")
     values = {name: entry.default for name, entry in OPTIONS.items()} | read_file(path)
     return _build(values), facts
 

@@ -74,10 +74,11 @@ class Session:
         self.loaders = self._loaders()
 
     def resume(self) -> None:
-        """Put the newest whole state in place, and the best weights right if a kill came between the two."""
+        """Put the newest whole state in place, and the weights right if a kill came between it and them."""
         for sentence in self.keeper.load(self.state):
             self.reporter.note(sentence + " The state before it is used.")
         counters = self.state.counters
+        self._write_weights(names.LAST, self.state)
         if counters.best and counters.best.step == counters.step:
             self.best(self.state)
 

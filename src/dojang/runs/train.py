@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ from dojang.train.guard import Stopped
 from dojang.train.log import Reporter, Silent
 from dojang.train.precision import device_named, threads_given
 
+#: what args.yaml says after the class of a model that was given as an object
+GIVEN = " (an object given in Python)"
 #: what a resume may change; all else would make another run of it
 CHANGEABLE = ("epochs", "time", "lr", "clip", "patience", "precision", "save_every", "validate_every", "workers")
 
@@ -57,6 +60,7 @@ def begin(
     reporter = reporter or Silent()
     recipe = recipes.resolve(layers)
     device = device_named(recipe.train.device)
+    project = names.outside(recipe.run.project, data)
     recipe = recipe.replace(threads=threads_given(recipe.train.threads), device=str(device))
     manifest = open_data(data, recipe.data.data_root, recipe.data.download)
     prepared = _prepare(manifest, recipe, device, reporter)
@@ -64,10 +68,13 @@ def begin(
         # the file is found again from wherever the run is resumed
         file, _, name = recipe.model.model.rpartition(":")
         recipe = recipe.replace(model=f"{Path(file).absolute()}:{name}")
+    if model is not None:
+        recipe = recipe.replace(model=type(model).__name__ + GIVEN)
     recipe = _settle(recipe, prepared)
-    folder = files.numbered(Path(recipe.run.project), recipe.run.name, exist_ok=recipe.run.exist_ok)
+    folder = files.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         files.clear_temporaries(folder)
+        names.clear(folder)
         if prepared.bad:
             session.write_bad(folder, prepared.bad)
             if recipe.data.bad == "stop":
@@ -110,12 +117,20 @@ def resume(
         inexact: Go on although torch, machine or threads differ.
 
     Raises:
-        ConfigError: C217 for another environment, C218 for other data, C219 for a change that cannot be made.
+        ConfigError: C217 for another environment, C218 for other data, C219 for a change that cannot be made, C240
+            where the model was given in Python and is not given again.
         TrainError: T313 when no whole state is left, T321 when the run is finished and nothing was changed.
     """
     reporter = reporter or Silent()
     folder = names.find(run)
     recipe, facts = recipes.load(folder / names.ARGS)
+    if model is None and recipe.model.model.endswith(GIVEN):
+        kind = recipe.model.model.removesuffix(GIVEN)
+        raise ConfigError(
+            "C240",
+            f"{str(folder)!r} trained a {kind} given in Python; its code is not in the folder.",
+            fix=f"dojang.Run({str(folder)!r}, model={kind}()).resume()",
+        )
     then = session.read_environment(folder)
     device = device_named(recipe.train.device)
     changed = {name: value for name, value in (changes or {}).items() if recipe.values()[name] != value}
@@ -156,7 +171,7 @@ def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
             raise TrainError(
                 "T321",
                 f"{str(work.folder)!r} is finished ({counters.ended}, step {counters.step:,}).",
-                fix=f"dojang train --resume {work.folder} --epochs {2 * work.recipe.train.epochs}, to train on.",
+                fix=f"dojang train --resume {shlex.quote(str(work.folder))} --epochs {2 * work.recipe.train.epochs}",
             )
         return
     new_budget = "epochs" in changed or "time" in changed
@@ -188,7 +203,7 @@ def _to_the_end(work: Session) -> None:
         error = TrainError(
             "T320",
             f"stopped by {word} after step {work.state.counters.step:,}; the state is saved.",
-            fix=f"dojang train --resume {work.folder}",
+            fix=f"dojang train --resume {shlex.quote(str(work.folder))}",
         )
         error.exit_code = 128 + stopped.signal
         raise error from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +107,7 @@ def validate(
             raise ConfigError(
                 "C218",
                 "the data has changed since the run was trained.",
-                fix=f"dojang val {run} {facts['data']}, to score it as other data.",
+                fix=f"dojang val {shlex.quote(str(run))} {shlex.quote(facts['data'])}, to score it as other data.",
             )
         split = split or "val"
         with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
@@ -116,10 +118,11 @@ def validate(
         raise bad_pictures(prepared.bad, len(prepared.bad) + len(prepared.manifest), "")
     chosen = split or next(name for name in ("test", "val", "train") if len(prepared.manifest.rows(name)))
     found = evaluate(predictor, prepared.store, prepared.manifest, chosen)
-    folder = files.numbered(Path(project), "val")
+    folder = files.numbered(names.outside(project, data), "val")
     if prepared.bad:
         session.write_bad(folder, prepared.bad)
-    facts = {"format": 1, "weights": str(names.weights_of(run)), "data": str(data), "split": chosen}
+    place = os.fspath(data) if isinstance(data, (str, os.PathLike)) else None
+    facts = {"format": 1, "weights": str(names.weights_of(run)), "data": place, "split": chosen}
     files.write_json(folder / "val.json", facts)
     return folder, evaluation_files.write(folder, [found])
 

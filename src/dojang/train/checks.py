@@ -94,9 +94,9 @@ def overfit(task: Task, model: nn.Module, loader: Loader, pictures: int = 8, ste
         for _ in range(steps):
             loss, outputs = task.loss(twin, batch)
             metrics = task.metrics()
-            metrics.update(batch, outputs.detach(), float(loss))
+            metrics.update(batch, outputs.detach(), float(loss.detach()))
             top1 = metrics.result()["top1"]
-            if top1 == 1.0 and float(loss) < 0.05:
+            if top1 == 1.0 and float(loss.detach()) < 0.05:
                 break
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

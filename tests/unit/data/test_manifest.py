@@ -88,9 +88,7 @@ def test_columns_have_one_length(column: str) -> None:
 
 def test_csv_text() -> None:
     found = manifest(FOUR[:2], digests=("ab", "cd"), groups=("", "g, h"))
-    assert found.to_csv() == (
-        'path,label,split,group,sha256\ncat/1.png,cat,train,,ab\ncat/2.png,cat,val,"g, h",cd\n'
-    )
+    assert found.to_csv() == ('path,label,split,group,sha256\ncat/1.png,cat,train,,ab\ncat/2.png,cat,val,"g, h",cd\n')
 
 
 @given(st.lists(st.tuples(NAMES, NAMES, st.sampled_from([*SPLITS, ""]), NAMES), max_size=6))
@@ -108,7 +106,19 @@ def test_any_name_comes_back_from_csv(rows: list[tuple[str, str, str, str]]) -> 
     assert list(csv.reader(io.StringIO(text, newline="")))[1:] == [[*row, ""] for row in rows]
 
 
-HOSTILE = ["=cmd()", "<script>alert(1)</script>", "\x1b[31mred", 'a"b', "a,b", "a\nb", "a\r\nb", "\r", " lead", "-1", "@x"]
+HOSTILE = [
+    "=cmd()",
+    "<script>alert(1)</script>",
+    "\x1b[31mred",
+    'a"b',
+    "a,b",
+    "a\nb",
+    "a\r\nb",
+    "\r",
+    " lead",
+    "-1",
+    "@x",
+]
 
 
 @pytest.mark.parametrize("name", [*HOSTILE, "고양이", "🐈", "e\u0301", "é", "\udcff\udcfe", "x" * 255])
@@ -142,9 +152,7 @@ def test_fingerprint_changes_with_what_matters_only() -> None:
     same = found.replace(notes=("x",), groups=("g", "g", "", ""), source=None)
     assert same.fingerprint() == found.fingerprint()
     # another order of classes is no other data: labels are names
-    assert (
-        found.replace(classes=("dog", "cat"), labels=((1,), (1,), (0,), (0,))).fingerprint() == found.fingerprint()
-    )
+    assert found.replace(classes=("dog", "cat"), labels=((1,), (1,), (0,), (0,))).fingerprint() == found.fingerprint()
     others = [
         found.replace(paths=("cat/0.png", *found.paths[1:])),
         found.replace(classes=("cat", "fox")),

@@ -89,7 +89,7 @@ def test_hidden_things_are_reported(tmp_path: Path) -> None:
     assert found.paths == ("cat/1.jpg", "dog/1.jpg")
     assert found.notes == (
         "ignored 6 hidden files and folders: "
-        ".git, __MACOSX, cat/.ipynb_checkpoints, cat/Thumbs.db, dog/._1.jpg and 1 more",
+        ".git, __MACOSX, cat/.ipynb_checkpoints, cat/Thumbs.db, dog/.DS_Store and 1 more",
     )
 
 
