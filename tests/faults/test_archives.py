@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import io
 import lzma
@@ -316,6 +317,22 @@ def test_too_many_members(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hostile, "MOST_ENTRIES", 15)
     text = refused(pack(PETS, suffix), "X504")
     assert text.startswith(f"SecurityError[X504]: 'photos.{suffix}' is refused: it has more than 15 members.")
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_a_million_members_are_not_all_kept(suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: list[int] = []
+    real = hostile.Rules.admit
+
+    def admit(rules: hostile.Rules, name: str, *, is_folder: bool) -> str:
+        alive.append(sum(isinstance(thing, tarfile.TarInfo) for thing in gc.get_objects()))
+        return real(rules, name, is_folder=is_folder)
+
+    path = pack(PETS, suffix)
+    gc.collect()
+    monkeypatch.setattr(hostile.Rules, "admit", admit)
+    find(path)
+    assert len(alive) == len(PETS) and max(alive) <= min(alive) + 2
 
 
 def peak_of(act: Callable[[], object]) -> int:

@@ -54,7 +54,7 @@ def test_every_call_that_can_fail_fails_once(tmp_path: Path, monkeypatch: pytest
             def call(*args: Any) -> Any:
                 nonlocal calls, fired
                 calls += 1
-                if calls == n:  # noqa: B023 (called at once)
+                if calls == n:  # noqa: B023 (called at once)  # noqa: B023 (called at once)
                     fired = True
                     if name == "_close":
                         real(*args)

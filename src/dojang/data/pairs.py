@@ -214,11 +214,9 @@ def _from_pillow(image: Any, index: int) -> bytes | np.ndarray:
             return _pixels(np.asarray(image), index)
         if image.mode not in _LOSSLESS:
             raise _bad(index, f"is a PIL image of mode {image.mode}", "it is not read", fix='image.convert("RGB")')
-        bare = image.copy()
-        # an orientation is for files; these pixels are as their owner sees them
-        bare.info = {name: value for name, value in image.info.items() if name == "transparency"}
         file = io.BytesIO()
-        bare.save(file, _LOSSLESS[image.mode])
+        # a copy has no tag of an orientation: these pixels are as their owner sees them
+        image.copy().save(file, _LOSSLESS[image.mode])
         return file.getvalue()
     except (OSError, ValueError, SyntaxError) as error:
         raise _bad(index, "is a PIL image that cannot be read", f"Pillow says: {error}") from error

@@ -80,7 +80,7 @@ def read_file(path: str | Path) -> dict[str, Any]:
     """A recipe file, or the args.yaml of a run, as a checked layer.
 
     Raises:
-        ConfigError: C212 when the file cannot be read; C201, C202, C207 with the line.
+        ConfigError: C221 when the file cannot be read; C201, C202, C207 with the line.
     """
     text = _text(path)
     known = OPTIONS | {name: _Fact(name) for name in FACTS}
@@ -134,7 +134,7 @@ def _text(path: str | Path) -> str:
     try:
         return files.read_text(path)
     except OSError as error:
-        raise ConfigError("C212", f"cannot read {str(path)!r}: {error.strerror}.") from None
+        raise ConfigError("C221", f"cannot read {str(path)!r}: {error.strerror}.") from None
 
 
 def _build(values: Mapping[str, Any]) -> Recipe:

@@ -90,6 +90,7 @@ class Session:
             Stopped: When asked to stop; the state is saved.
         """
         options, counters = self.recipe.train, self.state.counters
+        self.reporter.note(self._plan())
         if counters.step == 0:
             self._check()
         began: dict[str, Any] = self.segments[-1] if self.segments else {"step": 0, "seconds": 0.0}
@@ -219,6 +220,17 @@ class Session:
 
         order = seeds.permutation(seeds.key(options.seed, "train-sample"), len(train))
         return loop.Loaders(loader, fixed(val), fixed(np.sort(train[order[: options.train_sample]])))
+
+    def _plan(self) -> str:
+        """What is about to be done, in one line."""
+        t, p = self.recipe.train, self.prepared.preprocess
+        name = type(self.own).__name__ if self.own is not None else Path(self.recipe.model.model).name
+        parameters = sum(value.numel() for value in self.state.model.parameters())
+        length = f"{t.time:g} s" if t.time is not None else f"{t.epochs} epochs of {self.loaders.train.steps} steps"
+        return (
+            f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}; {t.optimizer}, lr {t.lr:g}, "
+            f"{t.schedule}; {length}, batch {t.batch_size}; {t.precision} on {self.device}, {t.threads} threads"
+        )
 
     def _check(self) -> None:
         classes = len(self.prepared.manifest.classes)

@@ -17,6 +17,7 @@ from dojang.data import scan
 from dojang.data.manifest import Manifest
 from dojang.data.pairs import from_pairs
 from dojang.data.prepare import Prepared, bad_pictures, prepare
+from dojang.data.split import describe
 from dojang.errors import ConfigError, TrainError
 from dojang.models import own
 from dojang.runs import environment, session
@@ -241,7 +242,7 @@ def _place(data: Any) -> str | None:
 def _prepare(manifest: Manifest, recipe: Recipe, device: torch.device, reporter: Reporter) -> Prepared:
     for sentence in manifest.notes:
         reporter.note(sentence)
-    return prepare(
+    prepared = prepare(
         manifest,
         recipe.data,
         seed=recipe.train.seed,
@@ -249,6 +250,10 @@ def _prepare(manifest: Manifest, recipe: Recipe, device: torch.device, reporter:
         threads=recipe.train.threads or 1,
         tick=reporter.preparing,
     )
+    # how it was divided, or, where the data brings its own splits, what they are
+    for sentence in prepared.manifest.notes[len(manifest.notes) :] or [f"data: {describe(prepared.manifest)}"]:
+        reporter.note(sentence)
+    return prepared
 
 
 def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:

@@ -89,6 +89,10 @@ class Log:
         if not path.exists():
             return
         lines = files.read_text(path).splitlines(keepends=True)
+        if not lines or not lines[0].endswith("\n"):
+            # killed while it was begun: the heading is written again
+            files.remove(path)
+            return
         # a kill may leave half a line; its step is past the last state or it would be whole
         kept = [line for line in lines[1:] if line.endswith("\n") and int(line.split(",", 1)[0]) <= step]
         files.write_text(path, "".join(lines[:1] + kept))

@@ -220,14 +220,20 @@ def names(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     calls: list[tuple[object, ...]] = []
     module = types.ModuleType("dojang.data.named")
     module.NAMES = {"mnist": None, "cifar10": None}  # type: ignore[attr-defined]
-    module.open_named = lambda *given: calls.append(given) or "opened"  # type: ignore[attr-defined]
+
+    def open_named(*given: object) -> str:
+        calls.append(given)
+        return "opened"
+
+    module.open_named = open_named  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "dojang.data.named", module)
     return calls
 
 
 def test_names(names: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find("mnist", "root", True) == "opened" and find("MNIST") == "opened"
+    opened: list[object] = [find("mnist", "root", True), find("MNIST")]
+    assert opened == ["opened", "opened"]
     assert names == [("mnist", "root", True), ("mnist", None, False)]
     # what is on the disk wins
     touch(tmp_path, "mnist/a/1.jpg", "mnist/b/1.jpg")

@@ -276,6 +276,21 @@ def test_groups_are_placed_before_rows_that_stand_alone() -> None:
     assert {done.groups[row] for row in done.rows("test")} - {""}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_large_groups_do_not_all_stay_in_train(seed: int) -> None:
+    # rows that stand alone would fill a split of 30 before one of the four groups of 25 came up
+    pets = data({"a": 150, "b": 150}, groups=tuple(f"p{i // 25}" if i < 100 else "" for i in range(300)))
+    done = assign(pets, seed=seed)
+    assert {done.groups[row] for row in (*done.rows("test"), *done.rows("val"))} - {""}
+
+
+def test_train_keeps_a_group_of_each_class() -> None:
+    # test takes one of the two groups of b; val then finds none to spare
+    groups = ("",) * 40 + ("p", "q") * 5
+    done = assign(data({"a": 40, "b": 10}, groups=groups))
+    assert {split: n["b"] for split, n in done.counts().items()} == {"train": 5, "val": 0, "test": 5}
+
+
 def test_groups_larger_than_a_split_still_give_one() -> None:
     # five patients: a tenth of the rows is less than any of them has
     pets = data({"a": 50, "b": 50}, groups=tuple(f"p{i % 5}" for i in range(100)))
