@@ -9,6 +9,21 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from jaxtyping import install_import_hook
+
+# shapes in types are checked wherever these are called in a test
+install_import_hook(
+    [
+        "dojang.data.loader",
+        "dojang.data.preprocess",
+        "dojang.models.cnn",
+        "dojang.models.layers",
+        "dojang.models.mlp",
+        "dojang.predict.predictor",
+        "dojang.tasks.classify",
+    ],
+    "beartype.beartype",
+)
 
 
 @pytest.fixture(autouse=True)

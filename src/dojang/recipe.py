@@ -229,6 +229,10 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
     lines = []
     for name, value in values.items():
         plain = list(value) if isinstance(value, tuple) else value
+        if isinstance(plain, str) and not plain.isprintable():
+            # other styles fold Unicode's rarer line ends (U+0085, U+2028) into plain ones
+            lines.append(f"{name}: " + yaml.safe_dump(plain, default_style='"', allow_unicode=True, width=math.inf))
+            continue
         # None: the innermost lists and mappings on one line
         style = None if isinstance(plain, (list, dict)) else False
         lines.append(yaml.safe_dump({name: plain}, sort_keys=False, allow_unicode=True, default_flow_style=style))

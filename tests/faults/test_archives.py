@@ -174,7 +174,7 @@ def test_archives_that_hold_no_classes(suffix: str) -> None:
     assert f"'photos.{suffix}' holds no images: the archive is empty." in refused(pack({}, suffix), "D101")
     text = refused(pack({"cat/1.txt": b"", "dog/1.txt": b""}, suffix), "D101")
     assert "its 2 folders, cat/ and dog/, contain 2 .txt files." in text
-    text = refused(pack({"1.jpg": b"", "2.jpg": b""}, suffix), "D102")
+    text = refused(pack({"1.jpg": b"", "2.jpg": b""}, suffix), "D122")
     assert "holds 2 images but no class folders, e.g. 1.jpg." in text
     assert "Fix: pack the pictures in one folder a class." in text
     assert "one class only: 'cat' (1 image)" in refused(pack({"set/cat/1.jpg": b""}, suffix), "D109")
@@ -325,7 +325,7 @@ def test_a_million_members_are_not_all_kept(suffix: str, monkeypatch: pytest.Mon
     real = hostile.Rules.admit
 
     def admit(rules: hostile.Rules, name: str, *, is_folder: bool) -> str:
-        alive.append(sum(isinstance(thing, tarfile.TarInfo) for thing in gc.get_objects()))
+        alive.append(sum(type(thing) is tarfile.TarInfo for thing in gc.get_objects()))
         return real(rules, name, is_folder=is_folder)
 
     path = pack(PETS, suffix)
@@ -344,7 +344,7 @@ def peak_of(act: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-ZEROS = bytes(60 * 2**20)
+ZEROS = bytes(40 * 2**20)
 
 
 @pytest.mark.parametrize("suffix", [*COMPRESSED, "zip"])
@@ -556,4 +556,4 @@ def test_random_damage_gives_our_errors_only(suffix: str) -> None:
             for row in found.paths:
                 found.source.read(row)
         except DojangError as error:
-            assert error.code in {"D100", "D101", "D102", "D105", "D107", "D109", "D112"} or error.code[0] == "X"
+            assert error.code in {"D100", "D101", "D122", "D124", "D107", "D109", "D112"} or error.code[0] == "X"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -91,19 +92,19 @@ def test_an_archive_in_the_folder_is_pointed_at(pets: Path) -> None:
 
 
 def test_pictures_without_class_folders(pets: Path) -> None:
-    assert message(touch(pets, "b.jpg", "a.jpg"), "D102") == (
-        "DataError[D102]: 'data/pets' holds 2 images but no class folders, e.g. a.jpg.\n"
+    assert message(touch(pets, "b.jpg", "a.jpg"), "D122") == (
+        "DataError[D122]: 'data/pets' holds 2 images but no class folders, e.g. a.jpg.\n"
         "  The label of a picture is the name of the folder it lies in.\n"
         "  Fix: mkdir data/pets/cat data/pets/dog and so on, and move each picture into the folder of its class."
     )
-    assert message(touch(pets, "labels.csv"), "D102").endswith(
+    assert message(touch(pets, "labels.csv"), "D122").endswith(
         "Fix: give the table, if it has the columns path,label: data/pets/labels.csv"
     )
 
 
 def test_train_without_class_folders(pets: Path) -> None:
-    text = message(touch(pets, "train/1.jpg", "test/2.jpg"), "D102")
-    assert text.startswith("DataError[D102]: 'data/pets/train' holds 1 image but no class folders, e.g. train/1.jpg.")
+    text = message(touch(pets, "train/1.jpg", "test/2.jpg"), "D122")
+    assert text.startswith("DataError[D122]: 'data/pets/train' holds 1 image but no class folders, e.g. train/1.jpg.")
 
 
 def test_one_class(pets: Path) -> None:
@@ -131,14 +132,14 @@ def test_one_class_beside_an_empty_one(pets: Path) -> None:
     ],
 )
 def test_the_parent_folder_by_mistake(pets: Path, names: tuple[str, ...], outer: str, inner: str, held: str) -> None:
-    assert message(touch(pets, *names), "D103") == (
-        f"DataError[D103]: 'data/pets' holds no class folders itself but one folder, {outer}, with {held} in it.\n"
+    assert message(touch(pets, *names), "D123") == (
+        f"DataError[D123]: 'data/pets' holds no class folders itself but one folder, {outer}, with {held} in it.\n"
         f"  Fix: give the folder inside: {inner}"
     )
 
 
 def test_the_fix_for_the_parent_folder_works(pets: Path) -> None:
-    text = message(touch(pets, "a/b/c/1.jpg", "a/b/d/1.jpg"), "D103")
+    text = message(touch(pets, "a/b/c/1.jpg", "a/b/d/1.jpg"), "D123")
     assert find(text.rpartition(": ")[2]).classes == ("c", "d")
 
 
@@ -151,8 +152,8 @@ def test_a_single_picture_in_a_class(pets: Path) -> None:
 
 def test_no_train(pets: Path) -> None:
     touch(pets, "test/cat/1.jpg", "test/dog/1.jpg", "val/cat/1.jpg")
-    assert message(pets, "D105") == (
-        "DataError[D105]: 'data/pets' has test/ and val/ but no train/ with pictures.\n"
+    assert message(pets, "D124") == (
+        "DataError[D124]: 'data/pets' has test/ and val/ but no train/ with pictures.\n"
         "  Fix: add train/ with one folder of pictures a class; or give data/pets/test, which is then divided."
     )
 
@@ -160,29 +161,29 @@ def test_no_train(pets: Path) -> None:
 def test_an_empty_train(pets: Path) -> None:
     touch(pets, "test/cat/1.jpg", "test/dog/1.jpg")
     (pets / "train").mkdir()
-    assert "has test/ but no train/ with pictures" in message(pets, "D105")
+    assert "has test/ but no train/ with pictures" in message(pets, "D124")
 
 
 def test_classes_beside_a_test_part(pets: Path) -> None:
     touch(pets, "cat/1.jpg", "dog/1.jpg", "test/cat/1.jpg", "test/dog/1.jpg")
-    assert message(pets, "D105") == (
-        "DataError[D105]: 'data/pets' has class folders beside test/, which holds folders of the same names.\n"
+    assert message(pets, "D124") == (
+        "DataError[D124]: 'data/pets' has class folders beside test/, which holds folders of the same names.\n"
         "  Fix: move the class folders into train/, so that only train/, val/ and test/ remain."
     )
 
 
 def test_splits_inside_the_classes(pets: Path) -> None:
     touch(pets, "cat/train/1.jpg", "cat/test/1.jpg", "dog/train/1.jpg")
-    assert message(pets, "D105") == (
-        "DataError[D105]: 'data/pets' has its splits inside the class folders: cat/test/ and cat/train/.\n"
+    assert message(pets, "D124") == (
+        "DataError[D124]: 'data/pets' has its splits inside the class folders: cat/test/ and cat/train/.\n"
         "  Fix: put the splits outside: test/cat/ and so on."
     )
 
 
 def test_two_folders_for_one_split(pets: Path) -> None:
     touch(pets, "train/cat/1.jpg", "train/dog/1.jpg", "val/cat/1.jpg", "valid/dog/1.jpg")
-    assert message(pets, "D108") == (
-        "DataError[D108]: 'data/pets' has two folders for the val split: val/ and valid/.\n"
+    assert message(pets, "D125") == (
+        "DataError[D125]: 'data/pets' has two folders for the val split: val/ and valid/.\n"
         "  Fix: put their pictures into one, or move valid/ elsewhere."
     )
 
@@ -231,6 +232,15 @@ def test_hostile_class_names_stay_inert_in_messages(pets: Path) -> None:
     assert r"'\x1b]0;x\x07' (1 image). Known: \x1b[31mcat, dog." in text
     note = find(touch(pets.parent / "b", "\x1bcat/1.jpg", "dog/1.jpg", "\x1bcat/\x1b.txt")).notes[0]
     assert note == r"ignored 1 file that is not a picture: \x1bcat/\x1b.txt"
+
+
+def test_hostile_names_stay_inert_in_fixes_and_can_be_pasted(pets: Path) -> None:
+    name = "\x1b[31m it's\n" + os.fsdecode(b"\xff")
+    text = message(touch(pets, f"{name}/cat/1.jpg", f"{name}/dog/1.jpg"), "D123")
+    assert all(c.isprintable() or c == "\n" for c in text)
+    path = text.rpartition("Fix: give the folder inside: ")[2]
+    shown = subprocess.run(["bash", "-c", f"ls {path}"], capture_output=True, check=True).stdout
+    assert shown == b"cat\ndog\n"
 
 
 # I9
@@ -293,9 +303,11 @@ def test_pipes_and_folders_named_like_pictures_do_not_hang(pets: Path) -> None:
     os.mkfifo(pets / "cat" / "pipe.jpg")
     found = find(pets)
     assert found.paths == ("cat/1.jpg", "cat/pipe.jpg", "dog/1.jpg", "dog/2.jpg/3.jpg")
-    for path, reason in (("cat/pipe.jpg", "it is not a file"), ("dog", "Is a directory")):
-        with pytest.raises(DataError, match=rf"D112\]: cannot read {path} in 'data/pets': {reason}\."):
+    held = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    for path in ("cat/pipe.jpg", "dog"):
+        with pytest.raises(DataError, match=rf"D112\]: cannot read {path} in 'data/pets': it is not a file\."):
             found.source.read(path)
+    assert not held or len(os.listdir("/proc/self/fd")) == held
 
 
 def test_a_file_too_long_to_be_a_picture(pets: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import lzma
 import os
-import shlex
 import stat
 import struct
 import tarfile
@@ -22,7 +21,7 @@ from typing import Any
 from dojang.data import hostile
 from dojang.data.hostile import Rules, Stream, swells
 from dojang.data.layout import Listing
-from dojang.data.manifest import MOST_BYTES, Source
+from dojang.data.manifest import MOST_BYTES, Source, pasted
 from dojang.data.sources import too_long, unreadable
 from dojang.errors import DataError, SecurityError
 
@@ -228,7 +227,7 @@ def _too_big(path: Path, kind: str, rules: Rules) -> SecurityError:
     return rules.bomb(
         f"its files take more than {hostile.MOST_TOTAL / 1e9:.1f} GB, and a compressed tar is read into memory",
         context="A plain tar or a zip is read in place, however large it is.",
-        fix=f"{_TOOLS[kind]} -dk {shlex.quote(str(path))}, and give the plain tar.",
+        fix=f"{_TOOLS[kind]} -dk {pasted(str(path))}, and give the plain tar.",
     )
 
 

@@ -6,13 +6,12 @@ decided by what the files contain: that is decode's part.
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dojang.data.labels import Row, by_name
-from dojang.data.manifest import Manifest, Source, many, plain, same_name
+from dojang.data.manifest import Manifest, Source, many, pasted, plain, same_name
 from dojang.errors import DataError, listing
 
 _PICTURES = {"jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "mpo"}
@@ -89,8 +88,8 @@ def arrange(found: Listing, source: Source, where: str, *, archive: str = "") ->
         archive: The file name of the archive they are in; empty for a folder.
 
     Raises:
-        DataError: D101 no pictures, D102 no class folders, D103 the folder above was given, D105 no train part,
-            D107 a class that train lacks, D108 two folders for one split, D109 one class.
+        DataError: D101 no pictures, D122 no class folders, D123 the folder above was given, D124 no train part,
+            D107 a class that train lacks, D125 two folders for one split, D109 one class.
     """
     if not found.pictures:
         raise _no_pictures(found, where, archive)
@@ -104,9 +103,9 @@ def arrange(found: Listing, source: Source, where: str, *, archive: str = "") ->
         notes.append(f"went down into {plain(root)}, the only folder with pictures in the archive")
     elif root and (parts or len(tops) > 1):
         raise DataError(
-            "D103",
+            "D123",
             f"{where!r} holds no class folders itself but one folder, {plain(root)}, with {_names(tops)} in it.",
-            fix=f"give the folder inside: {shlex.quote(here)}",
+            fix=f"give the folder inside: {pasted(here)}",
         )
     if direct:
         notes.append(_left_out(direct))
@@ -168,7 +167,7 @@ def _parts(tops: Mapping[str, list[str]], root: str, here: str) -> dict[str, str
         role = _ROLES.get(top.lower())
         if role and parts.setdefault(role, top) != top:
             raise DataError(
-                "D108",
+                "D125",
                 f"{here!r} has two folders for the {role} split: {_names([parts[role], top])}.",
                 fix=f"put their pictures into one, or move {plain(top)}/ elsewhere.",
             )
@@ -178,22 +177,22 @@ def _parts(tops: Mapping[str, list[str]], root: str, here: str) -> dict[str, str
     if parts and only_parts:
         first = f"{here}/{next(iter(parts.values()))}"
         raise DataError(
-            "D105",
+            "D124",
             f"{here!r} has {_names(parts.values())} but no train/ with pictures.",
-            fix=f"add train/ with one folder of pictures a class; or give {shlex.quote(first)}, which is then divided.",
+            fix=f"add train/ with one folder of pictures a class; or give {pasted(first)}, which is then divided.",
         )
     inner = {top: _below(pictures, f"{root}{top}/") for top, pictures in tops.items()}
     shared = [top for top in parts.values() if set(inner[top][1]) & set(tops)]
     if shared:
         raise DataError(
-            "D105",
+            "D124",
             f"{here!r} has class folders beside {_names(shared)}, which holds folders of the same names.",
             fix="move the class folders into train/, so that only train/, val/ and test/ remain.",
         )
     if all(not direct and below and all(name.lower() in _ROLES for name in below) for direct, below in inner.values()):
         top, (_, below) = next(iter(inner.items()))
         raise DataError(
-            "D105",
+            "D124",
             f"{here!r} has its splits inside the class folders: {_names(f'{top}/{name}' for name in below)}.",
             fix=f"put the splits outside: {plain(min(below))}/{plain(top)}/ and so on.",
         )
@@ -239,14 +238,14 @@ def _names(folders: Iterable[str]) -> str:
 
 def _no_classes(where: str, here: str, direct: list[str], found: Listing, archive: str) -> DataError:
     tables = sorted(path for path in found.others if path.lower().endswith(".csv") and "/" not in path)
-    cat, dog = shlex.quote(f"{here}/cat"), shlex.quote(f"{here}/dog")
+    cat, dog = pasted(f"{here}/cat"), pasted(f"{here}/dog")
     fix = f"mkdir {cat} {dog} and so on, and move each picture into the folder of its class."
     if archive:
         fix = "pack the pictures in one folder a class."
     elif tables:
-        fix = f"give the table, if it has the columns path,label: {shlex.quote(f'{where}/{tables[0]}')}"
+        fix = f"give the table, if it has the columns path,label: {pasted(f'{where}/{tables[0]}')}"
     return DataError(
-        "D102",
+        "D122",
         f"{here!r} holds {many(len(direct), 'image')} but no class folders, e.g. {plain(direct[0])}.",
         context="The label of a picture is the name of the folder it lies in.",
         fix=fix,
@@ -272,7 +271,7 @@ def _no_pictures(found: Listing, where: str, archive: str) -> DataError:
         context += f" Hidden files and folders are passed over: {listing(map(plain, sorted(found.hidden)), most=3)}."
     packed = sorted(path for path in found.others if path.lower().endswith(_PACKED))
     if packed and not archive:
-        fix = f"give the file itself: {shlex.quote(f'{where}/{packed[0]}')}"
+        fix = f"give the file itself: {pasted(f'{where}/{packed[0]}')}"
     return DataError("D101", f"{where!r} holds no images: {held}.", context=context, fix=fix)
 
 

@@ -10,6 +10,8 @@ import csv
 import dataclasses
 import hashlib
 import io
+import os
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -176,7 +178,7 @@ def csv_rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
 
 def bad_line(where: str, line: int, what: str, *, fix: str = "") -> DataError:
     """The error for one line of a CSV file."""
-    return DataError("D111", f"{where} line {line:,}: {what}.", fix=fix)
+    return DataError("D111", f"{plain(where)} line {line:,}: {what}.", fix=fix)
 
 
 def read_splits(text: str, where: str = "splits.csv") -> list[SplitRow]:
@@ -210,6 +212,20 @@ def plain(name: str) -> str:
     cat \x1b[31mred
     """
     return name if name.isprintable() else repr(name)[1:-1]
+
+
+def pasted(path: str) -> str:
+    r"""A path for a command that a shell reads back exactly; like :func:`plain`, it shows nothing that does not print.
+
+    >>> print(pasted("my pets"), pasted("\x1b[31mred's"))
+    'my pets' $'\x1b[31mred\'s'
+    """
+    if path.isprintable():
+        return shlex.quote(path)
+    escaped = (
+        f"\\x{b:02x}" if not 32 <= b < 127 else f"\\{chr(b)}" if b in b"'\\" else chr(b) for b in os.fsencode(path)
+    )
+    return f"$'{''.join(escaped)}'"
 
 
 def many(n: int, noun: str, plural: str = "") -> str:

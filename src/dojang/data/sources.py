@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from pathlib import Path
 
-from dojang.data.manifest import MOST_BYTES, plain
+from dojang.data.manifest import MOST_BYTES, pasted, plain
 from dojang.errors import DataError
 
 
@@ -29,13 +28,16 @@ class FolderSource:
         try:
             # non-blocking: a pipe that is named like a picture would wait for ever
             fd = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            with open(fd, "rb") as file:
+            try:
                 facts = os.fstat(fd)
                 if not stat.S_ISREG(facts.st_mode):
                     raise unreadable(path, "it is not a file", inside=self.name)
                 if facts.st_size > MOST_BYTES:
                     raise too_long(path, facts.st_size, self.name)
-                return file.read(MOST_BYTES)
+                with open(fd, "rb", closefd=False) as file:
+                    return file.read()
+            finally:
+                os.close(fd)
         except OSError as error:
             raise unreadable(path, error, inside=self.name, place=place) from error
 
@@ -52,7 +54,7 @@ def unreadable(path: str, why: OSError | ValueError | str, *, inside: str = "", 
     reason = (why.strerror or str(why)) if isinstance(why, OSError) else str(why)
     context, fix = "", "repair it, or move it elsewhere and start again."
     if isinstance(why, PermissionError):
-        fix = f"chmod u+rX {shlex.quote(place or path)} (as the owner of the file)"
+        fix = f"chmod u+rX {pasted(place or path)} (as the owner of the file)"
     elif isinstance(why, FileNotFoundError):
         context = "It was there when the data was scanned." if inside else ""
         fix = "put it back, or start again without it."

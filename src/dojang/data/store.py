@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from dojang import files
+from dojang.data import cache
 from dojang.data.ahead import in_order
 from dojang.data.manifest import Manifest
 from dojang.data.preprocess import Preprocess
-from dojang.errors import ConfigError, DataError, ResourceError
+from dojang.errors import DataError
 
 # raise it when decoding or resizing changes a single bit
 VERSION = 1
-CACHE_LIMIT = 40 * 10**9
 
 
 @dataclass(frozen=True)
@@ -164,10 +164,10 @@ def _in_memory(manifest: Manifest, pictures: Iterator[np.ndarray | DataError], n
 def _on_disk(
     manifest: Manifest, pictures: Iterator[np.ndarray | DataError], need: int, preprocess: Preprocess
 ) -> Built:
-    folder = files.cache_folder() / "stores" / _name(manifest, preprocess)
-    index = folder / "index.json"
+    folder = cache.folder() / _name(manifest, preprocess)
+    index = folder / cache.INDEX
     if not index.exists():
-        _make_room(folder.parent, need)
+        cache.make_room(need)
         with files.writing(folder / "pixels.bin") as out:
             table, bad = _collect(pictures, lambda picture, _: out.write(np.ascontiguousarray(picture).data))
         files.write_bytes(folder / "table.bin", table.tobytes())
@@ -192,34 +192,3 @@ def _name(manifest: Manifest, preprocess: Preprocess) -> str:
     for row in manifest.digests:
         digest.update(row.encode())
     return digest.hexdigest()[:32]
-
-
-def _make_room(stores: Path, need: int) -> None:
-    """Evict the stores used longest ago until the new one fits the cache folder's limit."""
-    given = os.environ.get("DOJANG_CACHE_LIMIT", str(CACHE_LIMIT))
-    try:
-        limit = int(float(given))
-    except (ValueError, OverflowError):
-        raise ConfigError(
-            "C202",
-            f"DOJANG_CACHE_LIMIT cannot be {given!r}; expected a number of bytes.",
-            fix="DOJANG_CACHE_LIMIT=40e9",
-        ) from None
-    # a build that was killed leaves gigabytes
-    files.clear_temporaries(stores)
-    if need > limit:
-        raise ResourceError(
-            "R403",
-            f"the decoded pictures take {need / 1e9:.1f} GB; the cache folder may hold {limit / 1e9:.1f} GB.",
-            fix=f"DOJANG_CACHE_LIMIT={need + 10**9}, or a smaller --imgsz.",
-        )
-    have = []
-    for index in stores.glob("*/index.json"):
-        size = sum(file.stat().st_size for file in index.parent.iterdir())
-        have.append((index.stat().st_mtime, size, index.parent))
-    total = sum(size for _, size, _ in have)
-    for _, size, folder in sorted(have):
-        if total + need <= limit:
-            break
-        files.remove_folder(folder)
-        total -= size

@@ -31,7 +31,7 @@ def read_table(path: Path, where: str) -> Manifest:
         where: What the user gave, for messages.
 
     Raises:
-        DataError: D111 with file and line for what cannot be understood or found; D101 without rows; D105, D107 and
+        DataError: D111 with file and line for what cannot be understood or found; D101 without rows; D124, D107 and
             D109 as for folders; D112 when the file cannot be read.
     """
     try:
@@ -114,7 +114,7 @@ def _missing(missing: list[str], lines: Mapping[str, int], total: int, root: str
         context += " Folders are separated by / in a table."
     return DataError(
         "D111",
-        f"{where}: {len(missing):,} of {many(total, 'image')} {'does' if total == 1 else 'do'} not exist: "
+        f"{plain(where)}: {len(missing):,} of {many(total, 'image')} {'does' if total == 1 else 'do'} not exist: "
         f"{listing(named, most=3)}.",
         context=context,
         fix="write each path relative to the folder of the CSV, or remove these lines.",
@@ -128,7 +128,7 @@ def _check_splits(rows: list[Row], lines: Mapping[str, int], where: str) -> None
         raise bad_line(where, line, "no split, though other lines have one", fix="write train, val or test.")
     if "train" not in present and "" not in present:
         raise DataError(
-            "D105",
+            "D124",
             f"{where!r} has {' and '.join(sorted(present))} rows but no train rows.",
             fix="write train in the split column of those to train on, or leave the column out to have it divided.",
         )

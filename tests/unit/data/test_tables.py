@@ -133,7 +133,7 @@ GOOD = "path,label,split\na.jpg,cat,train\nb.jpg,dog,train\n"
         ("path,label\n" + "x" * 200_000 + ",cat\n", "D111]: t.csv line 2: the CSV is broken: field larger than"),
         (
             "path,label,split\na.jpg,cat,val\nb.jpg,dog,test\n",
-            "D105]: 't.csv' has test and val rows but no train rows.\n  Fix: write train in the split column",
+            "D124]: 't.csv' has test and val rows but no train rows.\n  Fix: write train in the split column",
         ),
         ("path,label\na.jpg,cat\nb.jpg,cat\n", "D109]: 't.csv' has one class only: 'cat' (2 images)."),
         (

@@ -39,7 +39,7 @@ def network() -> nn.Sequential:
 
 def test_every_name_there_is_can_be_chosen_and_has_its_table() -> None:
     assert set(OPTIMIZERS) == set(OPTIMIZER_DEFAULTS) == set(CLASSES)
-    with pytest.raises(ConfigError, match="C203.*unknown optimizer 'sdg'"):
+    with pytest.raises(ConfigError, match=r"C203\]: unknown optimizer 'sdg'"):
         OPTIMIZERS["sdg"]
 
 
@@ -73,13 +73,13 @@ def test_the_table() -> None:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_each_learns(name: str) -> None:
-    model = network()
-    optimizer = make(model, options(name, lr=0.02))
+    model = network()[3:]
+    optimizer = make(model, options(name, lr=0.05))
     draw = torch.Generator().manual_seed(2)
-    images, targets = torch.randn(12, 1, 4, 4, generator=draw), torch.arange(12) % 3
+    inputs, targets = torch.randn(12, 8, generator=draw), torch.arange(12) % 3
     found = []
     for _ in range(60):
-        loss = nn.functional.cross_entropy(model(images), targets)
+        loss = nn.functional.cross_entropy(model(inputs), targets)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -152,7 +152,7 @@ def test_three_steps_of_sgd_by_hand(nesterov: bool, fused: bool) -> None:
 
 @pytest.mark.parametrize("decoupled", [True, False])
 def test_three_steps_of_adam_by_hand(decoupled: bool) -> None:
-    """Algorithm 1 of arXiv:1412.6980; weight decay in the gradient (Adam) or on the weight (AdamW, arXiv:1711.05101)."""
+    """Algorithm 1 of arXiv:1412.6980; weight decay in the gradient, or (AdamW, arXiv:1711.05101) on the weight."""
     lr, b1, b2, d = 0.02, 0.7, 0.999, 0.1
     model = network()
     name_of = "adamw" if decoupled else "adam"

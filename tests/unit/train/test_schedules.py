@@ -58,7 +58,12 @@ def test_torch_has_the_same_onecycle() -> None:
 
     def make(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.OneCycleLR:
         return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, 1.0, total_steps=steps + 2, pct_start=31 / (steps + 2), final_div_factor=4e8, cycle_momentum=False
+            optimizer,
+            1.0,
+            total_steps=steps + 2,
+            pct_start=31 / (steps + 2),
+            final_div_factor=4e8,
+            cycle_momentum=False,
         )
 
     expected = torch_rates(make, steps)
