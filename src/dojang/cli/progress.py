@@ -46,10 +46,10 @@ class Lines:
         self._progress = progress
 
     def validated(self, row: Mapping[str, float]) -> None:
-        self.console.print(Text(self._row(row)), soft_wrap=True)
+        self._print(self._row(row))
 
     def note(self, text: str) -> None:
-        self.console.print(Text(inert(text)), soft_wrap=True)
+        self._print(inert(text))
 
     def end(self) -> None:
         """Nothing more to say."""
@@ -60,7 +60,14 @@ class Lines:
             parts.append(f"train loss {row['train/loss']:.4f} top-1 {row['train/top1']:.4f}")
         if "val/loss" in row:
             parts.append(f"val loss {row['val/loss']:.4f} top-1 {row['val/top1']:.4f}")
-        return "  ".join([*parts, f"{self._rate():,.0f} images/s", f"{self._left()} left"])
+        return "  ".join([*parts, *self._pace()])
+
+    def _pace(self) -> list[str]:
+        return [f"{self._rate():,.0f} images/s", f"{self._left()} left"]
+
+    def _print(self, text: str) -> None:
+        # a terminal gets lines broken between words, a log whole ones
+        self.console.print(Text(text), soft_wrap=not self.console.is_terminal)
 
     def _rate(self) -> float:
         return self._pictures / max(time.perf_counter() - self._began, 1e-9)
@@ -112,6 +119,9 @@ class Bars(Lines):
 
     def end(self) -> None:
         self._close()
+
+    def _pace(self) -> list[str]:
+        return []  # the bar shows it
 
     def _open(self, total: int, text: str) -> None:
         columns = BarColumn(bar_width=20), TextColumn("{task.percentage:3.0f} %"), TextColumn("{task.description}")

@@ -18,7 +18,9 @@ def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "tes
         return
     for split in splits:
         if split in metrics:
-            say(f"{split:5} top-1 {score(metrics[split]['top1'])}   macro F1 {score(metrics[split]['macro_f1'])}")
+            found = metrics[split]
+            macro = found["macro_f1"]["value"]
+            say(f"{split:5} top-1 {score(found['top1'])}  macro F1 {macro:.4f}  n {found['n']:,}")
     pictures = [name for name in ("results.png", "confusion_matrix.png") if (folder / name).exists()]
     say(f"run   {folder}" + (f"   ({', '.join(pictures)})" if pictures else ""))
 
@@ -28,5 +30,5 @@ def score(value: dict[str, Any]) -> str:
     if value["value"] is None:
         return "-"
     if value["low"] is None:
-        return f"{value['value']:.4f} (n {value['n']:,})"
-    return f"{value['value']:.4f} ({value['low']:.4f} to {value['high']:.4f}, n {value['n']:,})"
+        return f"{value['value']:.4f}"
+    return f"{value['value']:.4f} (95 %: {value['low']:.4f} to {value['high']:.4f})"

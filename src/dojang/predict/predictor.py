@@ -72,7 +72,9 @@ class Predictor:
     @torch.inference_mode()
     def probabilities(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Float32[np.ndarray, "b classes"]:
         """Probabilities for pictures as :meth:`Preprocess.picture` gives them."""
-        images: Tensor = self.preprocess.normalise(torch.from_numpy(pixels).to(self.device))
+        # torch warns of memory that it may not write, which decoded pictures often are
+        own = torch.from_numpy(np.require(pixels, requirements="W"))
+        images: Tensor = self.preprocess.normalise(own.to(self.device))
         logits = self.model(images).float() / self.temperature
         found: np.ndarray = logits.softmax(dim=1).cpu().numpy()
         return found
