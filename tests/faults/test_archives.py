@@ -24,6 +24,7 @@ import pytest
 
 from dojang.data import hostile
 from dojang.data.scan import find
+from dojang.data.split import assign
 from dojang.errors import DataError, DojangError, SecurityError
 
 _DRAW = np.random.default_rng(0)
@@ -64,7 +65,7 @@ def pack(members: dict[str, bytes], suffix: str, name: str = "") -> Path:
 
 def refused(path: Path, code: str) -> str:
     with pytest.raises(DojangError) as caught:
-        find(path)
+        assign(find(path))
     error = caught.value
     assert error.code == code and error.exit_code == 3 and error.fix
     assert isinstance(error, SecurityError if code[0] == "X" else DataError)

@@ -25,16 +25,15 @@ class Row(NamedTuple):
     group: str = ""
 
 
-def by_name(source: Source, rows: Iterable[Row], where: str, notes: Iterable[str], *, fix: str) -> Manifest:
+def by_name(source: Source, rows: Iterable[Row], notes: Iterable[str], *, fix: str) -> Manifest:
     """The manifest of some rows, sorted by path; the classes are those of the training part, sorted by name.
 
     Args:
-        where: What the user gave, for messages.
         notes: What the manifest's notes begin with.
         fix: What to do about a class that train lacks.
 
     Raises:
-        DataError: D107 when val or test have a class that train lacks, D109 when there is one class only.
+        DataError: D107 when val or test have a class that train lacks.
     """
     rows = sorted(row._replace(label=same_name(row.label)) for row in rows)
     counts: dict[str, Counter[str]] = {}
@@ -46,8 +45,6 @@ def by_name(source: Source, rows: Iterable[Row], where: str, notes: Iterable[str
         unknown = {name: n for name, n in sorted(found.items()) if name not in train}
         if unknown:
             raise unknown_classes(_IN_WORDS[split], unknown, classes, fix)
-    if len(classes) == 1:
-        raise one_class(where, classes[0], train[classes[0]])
     ids = {name: (i,) for i, name in enumerate(classes)}
     return Manifest(
         source=source,
@@ -57,15 +54,6 @@ def by_name(source: Source, rows: Iterable[Row], where: str, notes: Iterable[str
         splits=tuple(row.split for row in rows),
         groups=tuple(row.group for row in rows),
         notes=(*notes, *_notes(counts, classes)),
-    )
-
-
-def one_class(where: str, name: str, number: int) -> DataError:
-    """The error for data that has nothing to tell apart."""
-    return DataError(
-        "D109",
-        f"{where!r} has one class only: {name!r} ({many(number, 'image')}). A classifier needs at least two.",
-        fix="add pictures of what it is to be told apart from, in a class of their own.",
     )
 
 

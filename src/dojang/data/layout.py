@@ -89,7 +89,7 @@ def arrange(found: Listing, source: Source, where: str, *, archive: str = "") ->
 
     Raises:
         DataError: D101 no pictures, D122 no class folders, D123 the folder above was given, D124 no train part,
-            D107 a class that train lacks, D125 two folders for one split, D109 one class.
+            D107 a class that train lacks, D125 two folders for one split.
     """
     if not found.pictures:
         raise _no_pictures(found, where, archive)
@@ -132,7 +132,7 @@ def arrange(found: Listing, source: Source, where: str, *, archive: str = "") ->
         rows = _rows(tops, "")
     prefix = f"{archive}!/" if archive else ""
     rows = [row._replace(path=prefix + row.path) for row in rows]
-    return by_name(source, rows, where, notes, fix="rename the folder, or add the class to train/.")
+    return by_name(source, rows, notes, fix="rename the folder, or add the class to train/.")
 
 
 def _below(pictures: Iterable[str], root: str) -> tuple[list[str], dict[str, list[str]]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from dojang.data.labels import one_class
 from dojang.data.manifest import Manifest, plain
 from dojang.errors import ConfigError, DataError, did_you_mean, listing
 
@@ -49,7 +48,7 @@ def from_pairs(items: Iterable[tuple[Any, Any]] | Any, classes: Sequence[str] | 
             occur, names in alphabetical order or numbers in theirs.
 
     Raises:
-        DataError: D114 for an item that is no such pair, by its index; D101 when there are none; D109 for one class.
+        DataError: D114 for an item that is no such pair, by its index; D101 when there are none.
         ConfigError: C202 when two classes have one name.
 
     Example:
@@ -71,8 +70,6 @@ def from_pairs(items: Iterable[tuple[Any, Any]] | Any, classes: Sequence[str] | 
     if not pictures:
         raise DataError("D101", "the pairs hold no images: there is no item.", fix="give at least two of each class.")
     names, ids = _named(labels, classes)
-    if len(set(ids)) == 1:
-        raise one_class(_NAME, names[ids[0]], len(ids))
     return Manifest(
         source=PairsSource(pictures),
         classes=names,

@@ -27,7 +27,7 @@ def find(data: str | Path, data_root: str | Path | None = None, download: bool =
         download: Whether a data set by name may be fetched.
 
     Raises:
-        DataError: D100 when there is nothing of that name; D101, D107, D109 and D122 to D125 when folders cannot be
+        DataError: D100 when there is nothing of that name; D101, D107 and D122 to D125 when folders cannot be
             understood; D111 for tables, D112 for what cannot be read; IDX, CIFAR and named sets have their own.
         SecurityError: X502 to X505 for archives that could do harm.
 

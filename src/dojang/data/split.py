@@ -35,7 +35,8 @@ def assign(manifest: Manifest, *, val: float | str | None = None, test: float | 
     Raises:
         ConfigError: C202 for a share or count that is none, C211 when the data brings that split itself, C212 when
             more is asked for than the classes can spare.
-        DataError: D113 when a class has a single row and would have to be in two splits.
+        DataError: D109 when there is one class only, D113 when a class with a single row would have to be in two
+            splits.
 
     Example:
         >>> from dojang.data.pairs import from_pairs
@@ -54,6 +55,9 @@ def assign(manifest: Manifest, *, val: float | str | None = None, test: float | 
             )
     flat = "" in present
     pool = manifest.rows("" if flat else "train")
+    kinds = np.unique(manifest.targets[pool])
+    if len(kinds) == 1:
+        raise _one_class(manifest.source.name, manifest.classes[kinds[0]], len(pool))
     wishes = [_wish("test", test, len(pool)), _wish("val", val, len(pool))]
     if flat:
         wishes = [wish or _Wish(name, _FLAT_SHARE) for wish, name in zip(wishes, ("test", "val"), strict=True)]
@@ -87,6 +91,15 @@ def describe(manifest: Manifest) -> str:
     if numbers[""]:
         parts.append(f"{numbers['']:,} not in a split")
     return f"{', '.join(parts) or 'no images'}; {many(len(manifest.classes), 'class', 'classes')}"
+
+
+def _one_class(where: str, name: str, number: int) -> DataError:
+    """The error for data that has nothing to tell apart."""
+    return DataError(
+        "D109",
+        f"{where!r} has one class only: {name!r} ({many(number, 'image')}). A classifier needs at least two.",
+        fix="add pictures of what it is to be told apart from, in a class of their own.",
+    )
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ def read_table(path: Path, where: str) -> Manifest:
         where: What the user gave, for messages.
 
     Raises:
-        DataError: D111 with file and line for what cannot be understood or found; D101 without rows; D124, D107 and
-            D109 as for folders; D112 when the file cannot be read.
+        DataError: D111 with file and line for what cannot be understood or found; D101 without rows; D124 and D107
+            as for folders; D112 when the file cannot be read.
     """
     try:
         # -sig: a spreadsheet's byte order mark is no part of the first column's name
@@ -56,7 +56,7 @@ def read_table(path: Path, where: str) -> Manifest:
     if missing:
         raise _missing(missing, lines, len(rows), source.root, where)
     _check_splits(rows, lines, where)
-    return by_name(source, rows, where, notes, fix="correct the label, or add the class to the train rows.")
+    return by_name(source, rows, notes, fix="correct the label, or add the class to the train rows.")
 
 
 def _rows(text: str, where: str, notes: list[str]) -> Iterator[tuple[int, Row]]:

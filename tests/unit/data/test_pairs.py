@@ -255,7 +255,7 @@ def test_errors_of_the_owners_code_are_told_with_the_index(items: Any) -> None:
 )
 def test_no_pairs_at_all(items: Any, expected: str) -> None:
     with pytest.raises(DataError) as caught:
-        from_pairs(items)
+        assign(from_pairs(items))
     assert str(caught.value).startswith(expected)
 
 

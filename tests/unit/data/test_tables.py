@@ -9,6 +9,7 @@ import pytest
 
 from dojang.data.manifest import Manifest, csv_line
 from dojang.data.scan import find
+from dojang.data.split import assign
 from dojang.errors import DataError
 
 
@@ -146,7 +147,7 @@ GOOD = "path,label,split\na.jpg,cat,train\nb.jpg,dog,train\n"
 )
 def test_errors_name_file_and_line(text: str, expected: str) -> None:
     with pytest.raises(DataError) as caught:
-        find(table(text))
+        assign(find(table(text)))
     assert str(caught.value).startswith(f"DataError[{expected}")
 
 
