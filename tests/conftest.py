@@ -16,9 +16,7 @@ install_import_hook(
     [
         "dojang.data.loader",
         "dojang.data.preprocess",
-        "dojang.models.cnn",
         "dojang.models.layers",
-        "dojang.models.mlp",
         "dojang.predict.predictor",
         "dojang.tasks.classify",
     ],

@@ -30,6 +30,7 @@ ROOMS = (
     ("report",),
     ("serve", "bench"),
     ("cli",),
+    ("__main__",),
     ("",),
 )
 GROUND = ROOMS[0]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dojang import seeds
@@ -42,6 +42,9 @@ def test_the_published_numbers() -> None:
     ]
 
 
+# the sum of key and increment is just beyond an int64, and just within
+@example(2**63 - GOLDEN, [0, 1, -1])
+@example(2**63 - 1 - GOLDEN, [0, 1, -1])
 @given(INT64, st.lists(INT64, min_size=1, max_size=8))
 def test_bits_are_splitmix64_at_any_counter(key: int, counters: list[int]) -> None:
     expected = [splitmix64(key + n * GOLDEN) for n in counters]

@@ -64,8 +64,11 @@ def prepare(
         tick: Called with the stage ("reading" or "decoding"), the pictures done and their number.
 
     Raises:
-        DataError: D104 when no picture can be read; those of :func:`dojang.data.split.assign`.
+        DataError: D104 when no picture, or none to train on, can be read; those of :func:`dojang.data.split.assign`.
     """
+    if len(manifest) and isinstance(manifest.source.read(manifest.paths[0]), np.ndarray):
+        # pixels need no decoder: threads would only wait for each other
+        threads = 0
     manifest, infos, bad = inspect(manifest, options.max_pixels, threads, lambda n: tick("reading", n, len(manifest)))
     if not infos:
         raise bad_pictures(bad, len(bad), "")
@@ -83,8 +86,9 @@ def prepare(
         tick=lambda n: tick("decoding", n, total),
     )
     bad |= built.bad
-    if len(built.manifest) == 0:
-        raise bad_pictures(bad, len(bad), "")
+    nothing = len(built.manifest) == 0 or (preprocess is None and not len(built.manifest.rows("train")))
+    if bad and nothing:
+        raise bad_pictures(bad, len(bad) + len(built.manifest), "")
     if preprocess is None:
         mean, std = _statistics(built.store, built.manifest.rows("train"), chosen, options.normalize)
         chosen = replace(chosen, mean=mean, std=std)

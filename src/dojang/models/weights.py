@@ -12,7 +12,6 @@ import importlib.metadata
 import json
 import math
 import os
-import shlex
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -183,7 +182,7 @@ def _check(path: str, file: BinaryIO, size: int) -> Card:
             "X501",
             f"{path!r} is a pickle file. Loading one can run any code, also with weights_only=True on older torch.",
             context="dojang does not load pickles.",
-            fix=f"if you trust it: dojang convert {shlex.quote(path)}",
+            fix="give a weights file that dojang wrote (weights/best.safetensors of a run).",
         )
     if start[8:9] != b"{":
         raise _broken(path, "it is not a safetensors file" if size else "it is empty")
@@ -208,7 +207,7 @@ def _check(path: str, file: BinaryIO, size: int) -> Card:
             "X507",
             f"{path!r} holds weights without dojang's card: it does not say which network and classes they are for.",
             context="It was written by another tool.",
-            fix=f"dojang convert {shlex.quote(path)}",
+            fix="give a weights file that dojang wrote (weights/best.safetensors of a run).",
         )
     return _card(path, metadata[_KEY])
 

@@ -54,7 +54,7 @@ def outside(project: str | Path, data: object) -> Path:
         ConfigError: C244 when it lies inside: pictures of the run would be data next time.
     """
     path = Path(project)
-    if not isinstance(data, (str, os.PathLike)) or not Path(data).is_dir():
+    if not isinstance(data, (str, os.PathLike)) or not os.path.isdir(data):
         return path
     pictures = Path(data).resolve()
     if path.resolve().is_relative_to(pictures):

@@ -57,7 +57,7 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Recipe:
     family = recipe.read(PRESETS[named].recipe, OPTIONS, f"preset {named}") if named in PRESETS else {}
     values: dict[str, Any] = {name: entry.default for name, entry in OPTIONS.items()}
     for layer in (family, *layers):
-        if "optimizer" in layer:
+        if layer.get("optimizer", values["optimizer"]) != values["optimizer"]:
             values |= dict.fromkeys(_TUNED)
         if "epochs" in layer and "time" not in layer:
             values["time"] = None

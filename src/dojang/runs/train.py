@@ -20,6 +20,7 @@ from dojang.data.prepare import Prepared, bad_pictures, prepare
 from dojang.data.split import describe
 from dojang.errors import ConfigError, TrainError
 from dojang.models import own
+from dojang.models.presets import PRESETS
 from dojang.runs import environment, session
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
@@ -62,15 +63,10 @@ def begin(
     recipe = recipes.resolve(layers)
     device = device_named(recipe.train.device)
     project = names.outside(recipe.run.project, data)
+    recipe = _named(recipe, model)
     recipe = recipe.replace(threads=threads_given(recipe.train.threads), device=str(device))
     manifest = open_data(data, recipe.data.data_root, recipe.data.download)
     prepared = _prepare(manifest, recipe, device, reporter)
-    if model is None and own.is_own(recipe.model.model):
-        # the file is found again from wherever the run is resumed
-        file, _, name = recipe.model.model.rpartition(":")
-        recipe = recipe.replace(model=f"{Path(file).absolute()}:{name}")
-    if model is not None:
-        recipe = recipe.replace(model=type(model).__name__ + GIVEN)
     recipe = _settle(recipe, prepared)
     folder = files.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
@@ -136,6 +132,9 @@ def resume(
     device = device_named(recipe.train.device)
     changed = {name: value for name, value in (changes or {}).items() if recipe.values()[name] != value}
     _refuse(changed)
+    if "epochs" in changed and recipe.train.time is not None:
+        # the run's budget was a time; now it is a number of epochs
+        changed.setdefault("time", None)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         files.clear_temporaries(folder)
         now = _environment(recipe, device)
@@ -168,6 +167,9 @@ def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
     """Record a segment where the recipe was changed; a new budget begins where the old one was left."""
     counters = work.state.counters
     if not changed and not inexact:
+        if counters.segment < len(work.segments):
+            # killed after a change was recorded and before it was in a state
+            counters.segment, counters.ended = len(work.segments), ""
         if counters.ended and (work.folder / names.METRICS).exists():
             raise TrainError(
                 "T321",
@@ -176,7 +178,7 @@ def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
             )
         return
     new_budget = "epochs" in changed or "time" in changed
-    if "epochs" in changed and counters.step >= changed["epochs"] * work.loaders.train.steps:
+    if "epochs" in changed and changed.get("time") is None and counters.step >= changed["epochs"] * work.loaders.train.steps:
         raise ConfigError(
             "C219",
             f"--epochs {changed['epochs']} is already reached: the run stands at step {counters.step:,}, "
@@ -220,6 +222,19 @@ def _refuse(changed: Mapping[str, Any]) -> None:
                 context=f"A resume may change: {', '.join(CHANGEABLE)}.",
                 fix="train a new run.",
             )
+
+
+def _named(recipe: Recipe, model: nn.Module | None) -> Recipe:
+    """The recipe with its network named for later; a name that is none is an error before any picture is read."""
+    name = recipe.model.model
+    if model is not None:
+        return recipe.replace(model=type(model).__name__ + GIVEN)
+    if not own.is_own(name):
+        return recipe.replace(model=PRESETS[name].name)
+    own.load_class(name)
+    # the file is found again from wherever the run is resumed
+    file, _, kind = name.rpartition(":")
+    return recipe.replace(model=f"{Path(file).absolute()}:{kind}")
 
 
 def open_data(data: Any, data_root: str | None = None, download: bool = False) -> Manifest:

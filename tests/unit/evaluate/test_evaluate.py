@@ -63,7 +63,8 @@ def test_scores_equal_scikit_learns(seed: int) -> None:
     assert found["balanced_accuracy"]["value"] == pytest.approx(float(np.mean(recalls)), abs=1e-12)
     expected = sklearn.metrics.f1_score(e.true, predicted, labels=present, average="macro", zero_division=0)
     assert found["macro_f1"]["value"] == pytest.approx(expected, abs=1e-12)
-    loss = sklearn.metrics.log_loss(e.true, e.probabilities.astype(np.float64), labels=range(len(LABELS)))
+    shares = e.probabilities.astype(np.float64)
+    loss = sklearn.metrics.log_loss(e.true, shares / shares.sum(1, keepdims=True), labels=range(len(LABELS)))
     assert found["log_loss"]["value"] == pytest.approx(loss, rel=1e-6)
     for name in ("top1", "balanced_accuracy", "macro_f1", "log_loss"):
         score = found[name]
@@ -293,21 +294,23 @@ def opened(png: bytes) -> np.ndarray:
         ("0", "1"),
         tuple(f"a class with a long name {i:02}" for i in range(60)),
         ("고양이", "개", "naïve", "😀", "$100", "$a$ $b$", "a_b^c", "\\frac{1}{2}", "", "x" * 300),
-        tuple(map(str, range(150))),
         HOSTILE,
     ],
-    ids=["two", "sixty", "names", "many", "hostile"],
+    ids=["two", "sixty", "names", "hostile"],
 )
 def test_a_confusion_matrix_is_drawn_for_any_labels(labels: tuple[str, ...]) -> None:
     classes = len(labels)
     matrix = np.diag(np.arange(1, classes + 1))
-    matrix[0, -1] = 3
+    matrix[classes // 2, 0] = 3
     matrix[-1] = 0
     picture = opened(pictures.confusion_matrix(matrix, labels, "test: top-1 0.5"))
     assert min(picture.shape[:2]) > 300
     assert max(picture.shape[:2]) < 6000
-    # something is drawn: the diagonal is dark blue
-    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 20
+    # something is drawn: white paper, black letters, the dark blue of the diagonal (the last of "Blues")
+    seen = picture.reshape(-1, 3)
+    for colour in ((255, 255, 255), (8, 48, 107)):
+        assert (seen == colour).all(axis=1).any()
+    assert seen.min() < 30
 
 
 def test_names_that_the_font_cannot_draw_are_numbers() -> None:

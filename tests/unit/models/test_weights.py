@@ -162,7 +162,7 @@ def test_text_of_a_refused_pickle(tmp_path, monkeypatch):
         "SecurityError[X501]: 'model.pt' is a pickle file. Loading one can run any code, "
         "also with weights_only=True on older torch.\n"
         "  dojang does not load pickles.\n"
-        "  Fix: if you trust it: dojang convert model.pt"
+        "  Fix: give a weights file that dojang wrote (weights/best.safetensors of a run)."
     )
 
 
@@ -284,7 +284,7 @@ def test_changed_bytes_give_coded_errors_only(tmp_path):
 def test_weights_of_another_tool(tmp_path):
     path = put(tmp_path, raw({"__metadata__": {"format": "pt"}, "a": entry([1], 0, 4)}, b"1234"))
     text = refused("X507", path)
-    assert "holds weights without dojang's card" in text and f"Fix: dojang convert {path}" in text
+    assert "holds weights without dojang's card" in text and "Fix: give a weights file that dojang wrote" in text
     refused("X507", put(tmp_path, raw({})))
 
 

@@ -79,8 +79,12 @@ def test_nothing_is_changed_in_the_layers() -> None:
 @pytest.mark.parametrize("optimizer", list(OPTIMIZER_DEFAULTS))
 def test_another_optimizer_resets_what_was_tuned_for_the_first(optimizer: str) -> None:
     table = OPTIMIZER_DEFAULTS[optimizer]
+    other = "sgd" if optimizer == "adamw" else "adamw"
     for below in ({"model": "mnist-mlp"}, {"lr": 0.3, "momentum": 0.1, "weight_decay": 0.2}, {"wd": 0.2}):
-        assert tuned(read_layer(below, "test"), {"optimizer": optimizer}) == table
+        layer = read_layer({"optimizer": other} | below, "test")
+        assert tuned(layer, {"optimizer": optimizer}) == table
+        # naming the one that is used already changes nothing
+        assert tuned(layer, {"optimizer": other}) == tuned(layer)
     # but not what comes with it, or later
     assert tuned({"lr": 0.3}, {"optimizer": optimizer, "lr": 0.7}) == (0.7, *table[1:])
     assert tuned({"optimizer": optimizer}, {"momentum": 0.25}) == (table[0], 0.25, table[2])

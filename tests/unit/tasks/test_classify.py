@@ -24,6 +24,14 @@ from dojang.tasks.classify.task import Batch, Classify, Scores
 CLOSE = 2e-6
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def case(seed: int, rows: int, classes: int, scale: float = 3.0) -> tuple[Tensor, Tensor]:
     draw = torch.Generator().manual_seed(seed)
     logits = torch.randn(rows, classes, generator=draw, dtype=torch.float64) * scale
@@ -138,6 +146,10 @@ def test_the_loss_of_ignorance(name: str, classes: int) -> None:
 # Scores
 
 
+def batch_of(targets: Tensor) -> Batch:
+    return Batch(torch.zeros(len(targets), 1, 1, 1), targets)
+
+
 def evaluated(n: int, classes: int, seed: int) -> tuple[Tensor, Tensor]:
     logits, targets = case(seed, n, classes, scale=1.0)
     logits[torch.arange(n), targets] += 0.7
@@ -156,7 +168,7 @@ def test_scores_over_uneven_batches_equal_one_pass_and_scikit_learn(cuts: list[i
 
     def take_in(scores: Scores, rows: slice) -> None:
         loss = float(F.cross_entropy(logits[rows], targets[rows]))
-        scores.update(Batch(torch.empty(0), targets[rows]), logits[rows], loss)
+        scores.update(batch_of(targets[rows]), logits[rows], loss)
 
     take_in(whole, slice(None))
     for start, end in zip([0, *sorted(cuts)], [*sorted(cuts), 60], strict=True):
@@ -179,8 +191,8 @@ def test_scores_over_uneven_batches_equal_one_pass_and_scikit_learn(cuts: list[i
 
 def test_a_small_last_batch_does_not_count_as_much_as_a_full_one() -> None:
     scores = Scores(2)
-    scores.update(Batch(torch.empty(0), torch.tensor([0, 0, 0])), torch.tensor([[1.0, 0.0]] * 3), 0.1)
-    scores.update(Batch(torch.empty(0), torch.tensor([1])), torch.tensor([[1.0, 0.0]]), 4.0)
+    scores.update(batch_of(torch.tensor([0, 0, 0])), torch.tensor([[1.0, 0.0]] * 3), 0.1)
+    scores.update(batch_of(torch.tensor([1])), torch.tensor([[1.0, 0.0]]), 4.0)
     found = scores.result()
     assert found["loss"] == pytest.approx((3 * 0.1 + 4.0) / 4)
     assert found["top1"] == 0.75
@@ -195,7 +207,7 @@ def test_no_pictures_give_no_number() -> None:
 
 def test_bf16_answers_are_counted() -> None:
     scores = Scores(3)
-    scores.update(Batch(torch.empty(0), torch.tensor([2, 1])), torch.eye(3, dtype=torch.bfloat16)[1:], 0.5)
+    scores.update(batch_of(torch.tensor([2, 1])), torch.eye(3, dtype=torch.bfloat16)[1:], 0.5)
     assert scores.matrix.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 0]]
 
 

@@ -27,6 +27,14 @@ CLASSES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 def options(name: str, **more: Any) -> TrainOptions:
     return recipe.resolve([{"optimizer": name} | more]).train
 
