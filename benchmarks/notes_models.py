@@ -2,7 +2,8 @@
 
     python benchmarks/notes_models.py --data-root DATA [--only NAME...] [--seeds 3]
 
-Every row is a command; the test score is looked at once, at its end.  Results are kept run by run in
+Every row is a command; the test score is looked at once, at its end.  This is about accuracy: the machine may be busy
+with other things meanwhile, so no times are kept.  Results are kept run by run in
 benchmarks/results/notes_models.json, so an interrupted series goes on where it stopped; docs/notes.md quotes them.
 """
 
@@ -53,7 +54,7 @@ def run(command: str, seed: int, data_root: Path, project: Path) -> dict[str, An
     last = (folder / "results.csv").read_text().splitlines()[-1].split(",")
     header = (folder / "results.csv").read_text().splitlines()[0].split(",")
     train = dict(zip(header, last, strict=True)).get("train/top1")
-    return {"seed": seed, "top1": top1, "train": float(train or "nan"), "seconds": found["metrics"]["training"]["seconds"]}
+    return {"seed": seed, "top1": top1, "train": float(train or "nan")}
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
