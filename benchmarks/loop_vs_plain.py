@@ -3,8 +3,9 @@
     python benchmarks/loop_vs_plain.py --data-root DATA [--runs 5] [--epochs 1]
 
 Both train the same network with the same batch, optimizer and arithmetic (fp32) on the 60,000 MNIST pictures, in one
-process, interleaved.  Plain: torchvision's MNIST, ToTensor, Normalize, DataLoader(num_workers=1), as in tutorials; only the training pass is timed, from the first batch asked for to the last step.  dojang: the whole of its loop, with the
-log, the checks after each step and the saved states, without scoring.  Prints the median ratio; results go to
+process, interleaved. Plain: torchvision's MNIST, ToTensor, Normalize, DataLoader(num_workers=1), as in tutorials;
+only the training pass is timed, from the first batch asked for to the last step. dojang: the whole of its loop, with
+the log, the checks after each step and the saved states, without scoring. Prints the median ratio; results go to
 benchmarks/results/loop_vs_plain.json.
 """
 

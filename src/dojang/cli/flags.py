@@ -41,7 +41,7 @@ def flags(options: Mapping[str, recipe.Option], leave_out: Sequence[str] = ()) -
             )
             if choices and words != "|".join(choices):
                 flag.help = f"{entry.facts['help']}: {', '.join(choices)}" + (f" [{shown}]" if shown else "")
-        flag.room = (entry.room.__doc__ or "").splitlines()[0].rstrip(".")
+        flag.room = re.split(r"[.;:]", entry.room.__doc__ or "")[0]
         found.append(flag)
     return found
 

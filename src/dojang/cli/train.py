@@ -11,7 +11,9 @@ from dojang.errors import ConfigError
 from dojang.runs.recipe import OPTIONS, read_file
 
 _EPILOG = """DATA: a folder of class folders, or one with train/ val/ test/ inside; a tar or zip of either; a CSV of
-path,label; MNIST-style IDX files; CIFAR python batches; or digits, mnist, fashion-mnist, cifar10, cifar100."""
+path,label; MNIST-style IDX files; CIFAR python batches; or digits, mnist, fashion-mnist, cifar10, cifar100.
+
+Defaults are in brackets; a preset (--model) may have its own. What was decided is printed as the plan."""
 
 
 def _train(

@@ -178,7 +178,8 @@ def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
             )
         return
     new_budget = "epochs" in changed or "time" in changed
-    if "epochs" in changed and changed.get("time") is None and counters.step >= changed["epochs"] * work.loaders.train.steps:
+    last = changed.get("epochs", 0) * work.loaders.train.steps
+    if "epochs" in changed and changed.get("time") is None and counters.step >= last:
         raise ConfigError(
             "C219",
             f"--epochs {changed['epochs']} is already reached: the run stands at step {counters.step:,}, "

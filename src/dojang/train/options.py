@@ -23,10 +23,10 @@ SCHEDULES = ("constant", "linear", "cosine", "onecycle", "step")
 class TrainOptions:
     """How a network is trained. None means: decided from the rest, and recorded."""
 
-    epochs: int = option(20, "passes over the training pictures", low=1)
+    epochs: int = option(15, "passes over the training pictures", low=1)
     time: float | None = option(None, "time budget instead of epochs, with its unit", unit="duration", metavar="90s|5m")
     batch_size: int = option(128, "pictures a step, over all devices", aliases=("batch", "bs"), low=1)
-    optimizer: str = option("adamw", "how weights are changed", aliases=("opt",), choices=tuple(OPTIMIZER_DEFAULTS))
+    optimizer: str = option("adam", "how weights are changed", aliases=("opt",), choices=tuple(OPTIMIZER_DEFAULTS))
     lr: float | None = option(None, "highest learning rate", aliases=("lr0", "learning_rate"), above=0)
     momentum: float | None = option(None, "momentum, or Adam's first beta", low=0, high=0.9999)
     nesterov: bool = option(True, "Nesterov's momentum (sgd)")
