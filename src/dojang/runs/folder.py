@@ -26,7 +26,8 @@ def find(run: str | Path) -> Path:
         ConfigError: C215 when there is none.
     """
     path = Path(run)
-    for folder in (path, *path.parents):
+    # weights and states lie two levels deep; an args.yaml further up is somebody else's
+    for folder in (path, *path.parents[:2]):
         if (folder / ARGS).is_file():
             return folder
     raise ConfigError(

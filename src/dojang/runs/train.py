@@ -27,6 +27,7 @@ from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
 from dojang.runs.session import Session
 from dojang.runs.signals import asking
+from dojang.train import allocator
 from dojang.train.guard import Stopped
 from dojang.train.log import Reporter, Silent
 from dojang.train.precision import device_named, threads_given
@@ -87,7 +88,7 @@ def begin(
             "segments": [],
         }
         session.write_card(folder, recipe, facts, _environment(recipe, device))
-        with _threads(recipe.train.threads), asking() as stop:
+        with _machine(recipe.train.threads), asking() as stop:
             work = Session(folder, recipe, prepared, device, model, reporter, stop, [])
             _to_the_end(work)
     return folder
@@ -154,7 +155,7 @@ def resume(
                 fix="bring the data back, or train a new run.",
             )
         recipe = recipe.replace(**changed)
-        with _threads(recipe.train.threads), asking() as stop:
+        with _machine(recipe.train.threads), asking() as stop:
             work = Session(folder, recipe, prepared, device, model, reporter, stop, facts["segments"])
             work.resume()
             _extend(work, changed, inexact)
@@ -291,15 +292,17 @@ def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
 def _environment(recipe: Recipe, device: torch.device) -> dict[str, Any]:
     t = recipe.train
     choices = {"precision": t.precision, "channels_last": t.channels_last, "fused": t.fused}
+    choices["memory_kept"] = allocator.can_keep()
     return environment.describe(device, t.threads or 1, choices)
 
 
 @contextlib.contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    """Run the arithmetic on so many threads, and give the caller's number back."""
+def _machine(threads: int | None) -> Iterator[None]:
+    """Run the arithmetic on so many threads and with memory kept between steps; the caller gets both back."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
-        yield
+        with allocator.keeping():
+            yield
     finally:
         torch.set_num_threads(before)

@@ -181,7 +181,12 @@ def test_a_run_is_found_from_anything_in_it(trained: Callable[[], Path], tmp_pat
     assert names.weights_of(run) == run / "weights/best.safetensors"
     assert names.weights_of(run / "weights/last.safetensors") == run / "weights/last.safetensors"
     with pytest.raises(ConfigError, match=r"C215\]: '.*' is no run folder"):
-        names.find(tmp_path)
+        names.find(tmp_path / "x/y/z")
+    # one that lies further up is somebody else's
+    (tmp_path / "args.yaml").write_text("")
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"C215\]"):
+        names.find(tmp_path / "a/b/c")
     (tmp_path / "a run").mkdir()
     (tmp_path / "a run/args.yaml").write_text("")
     with pytest.raises(ConfigError, match=r"C216\]: .* has no weights yet") as caught:
