@@ -94,6 +94,8 @@ def main() -> None:
             options.out.write_text(json.dumps(kept, indent=2) + "\n")
             print(f"{name}, seed {seed}: {row['runs'][-1]}", flush=True)
     for name, row in kept["rows"].items():
+        if not row["runs"]:
+            continue
         test = row["test"]
         print(f"{name:38} {test['mean']:.4f} (sd {test['sd']}, {test['low']:.4f} to {test['high']:.4f}, n {test['n']})")
 

@@ -16,7 +16,6 @@ install_import_hook(
     [
         "dojang.data.loader",
         "dojang.data.preprocess",
-        "dojang.models.layers",
         "dojang.predict.predictor",
         "dojang.tasks.classify",
     ],

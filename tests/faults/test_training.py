@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from dojang.data.augment import Augment
-from dojang.errors import TrainError
+from dojang.errors import ConfigError, TrainError
 from dojang.runs import recipe, train
 from dojang.train.log import Silent, read_table
 
@@ -116,14 +116,25 @@ def test_without_batch_norm_nothing_is_dropped(stripes: Path, tmp_path: Path) ->
     assert len(read_table(folder / "steps.csv")) == 2
 
 
-def test_nothing_left_to_train_on() -> None:
-    from dojang.data.loader import Loader
-    from dojang.data.preprocess import Preprocess
-    from dojang.data.store import Store
+def test_nothing_left_to_train_on(stripes: Path, tmp_path: Path) -> None:
+    """T12: batch normalisation, and batches of one."""
+    with pytest.raises(
+        TrainError, match=r"T305\]: no batch is left .*: 80 training pictures in batches of 1, and batch"
+    ):
+        begin(stripes, tmp_path, batch_norm=True, batch_size=1)
 
-    store = Store(np.zeros(4, np.uint8), np.zeros(1, np.int64), np.full(1, 2), np.full(1, 2), 1)
-    loader = Loader(store, np.arange(1), Preprocess("L", 2, 2), batch_size=8, drop_single=True)
-    assert loader.steps == 0
+
+def test_an_answer_that_is_not_finite_is_told_before_training(stripes: Path, tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(100, 3))
+    with torch.no_grad():
+        model[1].weight.fill_(math.inf)
+    with pytest.raises(TrainError, match=r"T303\]: the untrained network's answer to random input is not finite"):
+        begin(stripes, tmp_path, model=model)
+
+
+def test_a_device_that_is_not_there(stripes: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"C230\]: device 'cuda:99' cannot be used: .*\n  Fix: --device cpu"):
+        begin(stripes, tmp_path, device="cuda:99")
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
