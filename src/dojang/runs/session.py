@@ -205,8 +205,8 @@ class Session:
         if loader.steps == 0:
             raise TrainError(
                 "T305",
-                f"no batch is left to train on: {len(train):,} training pictures in batches of {options.batch_size}, and "
-                "batch normalisation needs at least two pictures a batch.",
+                f"no batch is left to train on: {len(train):,} training pictures in batches of {options.batch_size}, "
+                "and batch normalisation needs at least two pictures a batch.",
                 fix="--batch-size 2 or more, and two training pictures or more; or --no-batch-norm.",
             )
         if norms and len(train) % options.batch_size == 1:
