@@ -63,9 +63,8 @@ class Loader:
         moves = augment is not None and (augment.flip != "none" or augment.padding > 0)
         self._plain = whole and not moves
         self.steps = math.ceil(len(rows) / batch_size)
-        if drop_single and batch_size == 1:
-            self.steps = 0
-        elif drop_single and len(rows) % batch_size == 1:
+        # batches of one that the user asked for stay
+        if drop_single and len(rows) % batch_size == 1:
             self.steps -= 1
 
     def order(self, epoch: int) -> np.ndarray:

@@ -202,7 +202,9 @@ class Session:
             threads=threads,
             drop_single=norms,
         )
-        if loader.steps == 0:
+        # a map still has a variance over its pixels in a batch of one, a vector has none
+        vectors = any(isinstance(m, nn.BatchNorm1d) for m in self.state.model.modules())
+        if loader.steps == 0 or (vectors and options.batch_size == 1):
             raise TrainError(
                 "T305",
                 f"no batch is left to train on: {len(train):,} training pictures in batches of {options.batch_size}, "
