@@ -17,6 +17,7 @@ _VERBS = {
     "val": "score a run again, on its own pictures or on others",
     "predict": "answers for pictures",
     "models": "the networks there are, and what one is made of",
+    "bench": "what this machine can do, and how much of it training reaches",
     "cache": "list or clear the decoded pictures that dojang keeps",
 }
 
