@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageChops, ImageFile
@@ -58,6 +59,16 @@ _FAILURES = (
     zlib.error,
     Image.DecompressionBombError,
 )
+# how EXIF says a picture is turned, and what undoes it (EXIF 2.32, tag 0x0112)
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _GRAY = ("1", "L", "LA", "La", "I", "F")
 _COLOUR = ("P", "RGB", "RGBX", "CMYK", "YCbCr")
 
@@ -78,6 +89,22 @@ class ImageInfo:
     mode: str
     format: str
     frames: int
+
+
+class Decoded(NamedTuple):
+    """A picture's levels.
+
+    Args:
+        image: Of mode "L" or "RGB", upright.
+        height, width: Of the picture in its file, upright, in pixels.
+        box: Left, top, right and bottom of the picture in ``image``, where its sides were divided and rounded up; None
+            when it is all of it.
+    """
+
+    image: Image.Image
+    height: int
+    width: int
+    box: tuple[float, float, float, float] | None = None
 
 
 def probe(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> ImageInfo:
@@ -144,18 +171,56 @@ def decode(
         >>> decode(file.getvalue(), "red.png", mode="L").shape
         (3, 4, 1)
     """
+    if isinstance(data, np.ndarray):
+        _check(mode, background)
+        return _given(data, where, mode)
+    levels = np.asarray(decode_image(data, where, mode=mode, background=background, max_pixels=max_pixels).image)
+    return levels.reshape(*levels.shape[:2], -1)
+
+
+def decode_image(
+    data: bytes,
+    where: str,
+    *,
+    mode: str,
+    background: int = 255,
+    max_pixels: int = MAX_PIXELS,
+    reduction: int = 1,
+) -> Decoded:
+    """What :func:`decode` gives, as a Pillow image; for resizing, which then needs no copy of all the pixels.
+
+    Args:
+        reduction: 2, 4 or 8 decodes a JPEG at that fraction of its sides, rounded up, with little more work than its
+            smaller size takes. These are not the levels of the whole picture made smaller: for training only. Other
+            formats do not change.
+
+    Raises:
+        DataError, ConfigError: As :func:`decode`.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (33, 16)).save(file, "JPEG")
+        >>> small = decode_image(file.getvalue(), "a.jpg", mode="RGB", reduction=4)
+        >>> small.image.size, small.box
+        ((9, 4), (0.0, 0.0, 8.25, 4.0))
+    """
+    _check(mode, background)
+    container = _contained(data, where, max_pixels)
+    with _explained(data, where, container):
+        image = _opened(container)
+        small = image.draft(None, _reduced(image.size, reduction)) if reduction > 1 else None
+        # all bytes at once: libjpeg need not stop and wait for more of them
+        image.decodermaxblock = max(image.decodermaxblock, len(container.pixels))
+        image.load()
+        levels = _levels(image, container, where, mode, background)
+    return _upright(levels, container, small[1][2:] if small else None)
+
+
+def _check(mode: str, background: int) -> None:
     if mode not in ("L", "RGB"):
         raise ConfigError("C202", f"mode cannot be {mode!r}; expected one of L, RGB.")
     if not 0 <= background <= 255:
         raise ConfigError("C202", f"background cannot be {background!r}; expected a whole number from 0 to 255.")
-    if isinstance(data, np.ndarray):
-        return _given(data, where, mode)
-    container = _contained(data, where, max_pixels)
-    with _explained(data, where, container):
-        image = _opened(container)
-        image.load()
-        levels = _levels(image, container, where, mode, background)
-    return np.ascontiguousarray(_upright(levels, container.orientation))
 
 
 def _contained(data: bytes, where: str, max_pixels: int) -> Container:
@@ -214,12 +279,12 @@ def _broken(data: bytes, where: str, format: str, reason: str) -> DataError:
     )
 
 
-def _levels(image: Image.Image, container: Container, where: str, mode: str, background: int) -> np.ndarray:
-    """Levels of shape (h, w, c)."""
+def _levels(image: Image.Image, container: Container, where: str, mode: str, background: int) -> Image.Image:
+    """Levels in the mode asked for."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _spread(_narrowed(image, container, where, background), mode)
+        return _in_mode(Image.fromarray(_narrowed(image, container, where, background)), mode)
     if image.mode in ("1", "L") and not image.has_transparency_data:
-        return _spread(np.asarray(image.convert("L")), mode)
+        return _in_mode(_in_mode(image, "L"), mode)
     if image.has_transparency_data:
         image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
         clear = ImageChops.invert(image.getchannel("A"))
@@ -233,14 +298,13 @@ def _levels(image: Image.Image, container: Container, where: str, mode: str, bac
             fix=f"save it as RGB, {_SKIP}",
         )
     if image.mode == "L":
-        return _spread(np.asarray(image), mode)
-    image = image.convert("RGB")
-    return np.asarray(image) if mode == "RGB" else np.asarray(image.convert("L"))[:, :, None]
+        return _in_mode(image, mode)
+    return _in_mode(_in_mode(image, "RGB"), mode)
 
 
-def _spread(gray: np.ndarray, mode: str) -> np.ndarray:
-    """Gray of shape (h, w) as (h, w, c)."""
-    return gray[:, :, None] if mode == "L" else np.repeat(gray[:, :, None], 3, axis=2)
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Pillow's conversion would copy an image that has the mode already."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _narrowed(image: Image.Image, container: Container, where: str, background: int) -> np.ndarray:
@@ -269,13 +333,29 @@ def _narrowed(image: Image.Image, container: Container, where: str, background: 
     return gray
 
 
-def _upright(levels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation; odd and even ones mirror, those from 5 on swap the axes (EXIF 2.32, tag 0x0112)."""
-    if orientation >= 5:
-        levels = levels.transpose(1, 0, 2)
-    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
-    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
-    return levels[rows, columns]
+def _reduced(size: tuple[int, int], reduction: int) -> tuple[int, int]:
+    """The size to ask Pillow for, of which it takes the largest of 1/1, 1/2, 1/4, 1/8 that is no smaller."""
+    return max(1, size[0] // reduction), max(1, size[1] // reduction)
+
+
+def _upright(levels: Image.Image, container: Container, sides: tuple[float, float] | None) -> Decoded:
+    """Undo the EXIF orientation; odd and even ones mirror, those from 5 on swap the axes.
+
+    Args:
+        sides: Width and height of a picture that was reduced, before they were rounded up.
+    """
+    turn, height, width = container.orientation, container.height, container.width
+    if turn > 1:
+        levels = levels.transpose(_TURNS[turn])
+    if turn >= 5:
+        height, width = width, height
+    if sides is None:
+        return Decoded(levels, height, width)
+    across, down = sides if turn < 5 else sides[::-1]
+    # what was added by rounding lay right and below
+    left = levels.width - across if turn in (2, 3, 6, 7) else 0.0
+    top = levels.height - down if turn in (3, 4, 7, 8) else 0.0
+    return Decoded(levels, height, width, (left, top, left + across, top + down))
 
 
 def _given(pixels: np.ndarray, where: str, mode: str) -> np.ndarray:
@@ -292,7 +372,8 @@ def _given(pixels: np.ndarray, where: str, mode: str) -> np.ndarray:
         if mode == "L":
             pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))[:, :, None]
         return np.ascontiguousarray(pixels)
-    return np.ascontiguousarray(_spread(pixels.reshape(shape[:2]), mode))
+    gray = pixels.reshape(*shape[:2], 1)
+    return np.ascontiguousarray(gray if mode == "L" else np.repeat(gray, 3, axis=2))
 
 
 _SIGNS = (

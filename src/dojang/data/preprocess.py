@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from dojang.data.decode import MAX_PIXELS, decode
+from dojang.data.decode import MAX_PIXELS, decode, decode_image
 from dojang.errors import DataError
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -71,18 +71,35 @@ class Preprocess:
         stored = self.stored_size(height, width)
         return stored[0] * stored[1] <= max(self.max_pixels, MAX_PIXELS)
 
-    def load(self, data: bytes | np.ndarray, where: str) -> UInt8[np.ndarray, "h w c"]:
+    def reduction(self, height: int, width: int) -> int:
+        """How much smaller, 1, 2, 4 or 8 times, a JPEG of this size may be decoded and still be resized well.
+
+        What is decoded keeps at least twice the sides that it is resized to, as in Pillow's ``reducing_gap=2.0``.
+
+        >>> [Preprocess("RGB", 128, 128).reduction(side, 4 * side) for side in (511, 512, 1024, 9999)]
+        [1, 2, 4, 8]
+        """
+        inner = self._inner_size(height, width)
+        fraction = min(height // (2 * inner[0]), width // (2 * inner[1]))
+        return next((scale for scale in (8, 4, 2) if fraction >= scale), 1)
+
+    def load(self, data: bytes | np.ndarray, where: str, *, reduction: int = 1) -> UInt8[np.ndarray, "h w c"]:
         """Decode and resize one picture to the size at which it is kept.
 
         Args:
             data: Encoded bytes, or uint8 pixels (h, w) or (h, w, c) in RGB order.
             where: Its name, for messages.
+            reduction: What :meth:`reduction` gave, for training pictures; 1 decodes every pixel.
 
         Raises:
             DataError: As :func:`dojang.data.decode.decode`; D105 when it is so long and thin that it cannot be kept.
         """
-        pixels = decode(data, where, mode=self.mode, background=self.background, max_pixels=self.max_pixels)
-        height, width = pixels.shape[:2]
+        how: dict[str, Any] = {"mode": self.mode, "background": self.background, "max_pixels": self.max_pixels}
+        if isinstance(data, np.ndarray):
+            pixels = decode(data, where, **how)
+            height, width = pixels.shape[:2]
+        else:
+            image, height, width, box = decode_image(data, where, reduction=reduction, **how)
         target = self.stored_size(height, width)
         if not self.keeps(height, width):
             raise DataError(
@@ -92,14 +109,20 @@ class Preprocess:
                 f"the limit is {max(self.max_pixels, MAX_PIXELS) / 1e6:,.0f}.",
                 fix="--fit pad, cut the picture, or pass --bad=skip to leave it out (recorded in the run).",
             )
-        if self.fit == "pad":
-            scale = min(self.height / height, self.width / width)
-            inner = max(1, round(height * scale)), max(1, round(width * scale))
-            canvas = np.full((*target, self.channels), self.background, np.uint8)
-            top, left = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
-            canvas[top : top + inner[0], left : left + inner[1]] = self._resized(pixels, inner)
-            return canvas
-        return self._resized(pixels, target)
+        inner = self._inner_size(height, width)
+        if isinstance(data, np.ndarray):
+            # most arrays have the size already, and need no image at all
+            if inner != (height, width):
+                image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
+                pixels = self._resized(image, inner)
+        else:
+            pixels = self._resized(image, inner, box)
+        if inner == target:
+            return pixels
+        canvas = np.full((*target, self.channels), self.background, np.uint8)
+        top, left = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
+        canvas[top : top + inner[0], left : left + inner[1]] = pixels
+        return canvas
 
     def centre(self, height: int, width: int) -> tuple[int, int]:
         """Top and left of the central cut in a kept picture of this size."""
@@ -128,10 +151,17 @@ class Preprocess:
         plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**plain)
 
-    def _resized(self, pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    def _inner_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width to which a picture of this size is resized; with fit "pad" it lies inside what is kept."""
+        if self.fit != "pad":
+            return self.stored_size(height, width)
+        scale = min(self.height / height, self.width / width)
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def _resized(
+        self, image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+    ) -> UInt8[np.ndarray, "h w c"]:
         height, width = size
-        if pixels.shape[:2] == size:
-            return pixels
-        image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
-        resized = np.asarray(image.resize((width, height), _FILTERS[self.interpolation]))
-        return resized.reshape(height, width, self.channels)
+        if image.size != (width, height) or box is not None:
+            image = image.resize((width, height), _FILTERS[self.interpolation], box)
+        return np.asarray(image).reshape(height, width, self.channels)
