@@ -16,7 +16,7 @@ from dojang.bench.rates import Rate
 from dojang.data.decode import decode
 
 WIDTH, HEIGHT, PICTURES = 500, 375, 16
-_QUALITY = 90
+_QUALITY, _CONTRAST = 90, 48.0
 
 
 def decoding(threads: int) -> list[Rate]:
@@ -31,19 +31,25 @@ def decoding(threads: int) -> list[Rate]:
 
 
 def jpeg(number: int) -> bytes:
-    """A made-up photograph: noise of every coarseness, the finer the weaker, as in pictures of the world.
+    """A made-up photograph: noise with as much contrast in each octave, which is about what photographs have.
 
-    >>> jpeg(0) == jpeg(0) != jpeg(1)
-    True
+    Smooth colours alone would decode too fast: they leave few bytes to read.
+
+    Example:
+        >>> jpeg(0) == jpeg(0) != jpeg(1)
+        True
+
+    Source: Field, "Relations between the statistics of natural images and the response properties of cortical cells",
+    J. Opt. Soc. Am. A 4 (1987): amplitudes fall as one over frequency.
     """
     draw = np.random.default_rng(seeds.torch_seed(0, "bench", "jpeg", number))
     levels = np.full((HEIGHT, WIDTH, 3), 128.0)
-    cells, strength = 2, 96.0
+    cells = 2
     while cells < WIDTH:
         small = Image.fromarray(draw.integers(0, 256, (cells * HEIGHT // WIDTH + 1, cells, 3), dtype=np.uint8))
         grown = small.resize((WIDTH, HEIGHT), Image.Resampling.BICUBIC)
-        levels += (np.asarray(grown) / 255 - 0.5) * strength
-        cells, strength = cells * 2, strength * 0.6
+        levels += (np.asarray(grown) / 255 - 0.5) * _CONTRAST
+        cells *= 2
     file = io.BytesIO()
     Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=_QUALITY)
     return file.getvalue()

@@ -15,7 +15,8 @@ ROUNDS = 7
 """Most samples of a work; few enough that each can last."""
 FEWEST = 3
 """Samples of a work that is slow: below three there is no median to speak of."""
-_PATIENCE = 20
+# seconds a call may take; as many times more where more than a second is given to each work
+_PATIENCE = 20.0
 _NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "Unable to allocate")
 
 Tell = Callable[[int, int, str], None]
@@ -116,12 +117,12 @@ class _Timer:
             self.call = work.prepare()
             once = self._time(1)
             # the first call also allocates, and picks and builds kernels
-            if once < seconds / ROUNDS:
+            if once < seconds:
                 once = self._time(1)
         except Exception as error:
             self._fail(reason(error))
             return
-        if once > _PATIENCE * seconds:
+        if once > _PATIENCE * max(seconds, 1.0):
             self._fail(f"too slow: one call took {once:.3g} s (a smaller --batch-size, or more --seconds)")
             return
         once = max(once, 1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,8 @@ def table(result: Mapping[str, Any]) -> str:
     machine, rates, model = result["machine"], result["rates"], result["model"]
     name = machine["cpu"] if machine["device"] == "cpu" else machine["device"]
     parts = [
-        f"{name}, {machine['machine']}, {machine['threads']} threads, torch {result['versions']['torch']}",
+        f"{name}, {machine['machine']}, {machine['threads']} threads, torch {result['versions']['torch']}\n"
+        f"medians of {_runs(rates, model)} runs, and the least and the most of them",
         _matrix_work(rates),
         _bytes(rates),
         _heading(model),
@@ -81,17 +83,25 @@ def _speeds(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _missing(rates: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     """Why figures are missing, each reason once."""
-    groups = {
-        **{name: rates[name] for name in ("gemm", "convolution", "copy", "decode")},
-        model["name"]: model["speeds"],
-    }
     reasons: dict[str, list[str]] = {}
-    for name, rows in groups.items():
+    for name, rows in _groups(rates, model).items():
         for row in rows:
             if "failed" in row:
                 facts = [str(row[key]) for key in ("mode", "pass", "precision", "layout") if key in row]
                 reasons.setdefault(row["failed"], []).append(" ".join([name, *facts]))
-    return [f"not measured: {'; '.join(what)}\n  {why}" for why, what in reasons.items()]
+    lines = [f"not measured: {'; '.join(what)}: {why}" for why, what in reasons.items()]
+    return ["\n".join(textwrap.wrap(line, _WIDTH, subsequent_indent="  ")) for line in lines]
+
+
+def _runs(rates: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    rows = [row for rows in _groups(rates, model).values() for row in rows]
+    counts = {value["n"] for row in rows for value in row.values() if isinstance(value, Mapping)}
+    return " to ".join(str(n) for n in sorted({min(counts), max(counts)})) if counts else "no"
+
+
+def _groups(rates: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Sequence[Mapping[str, Any]]]:
+    """The rows of figures under the names of what they are of."""
+    return {name: rates[name] for name in ("gemm", "convolution", "copy", "decode")} | {model["name"]: model["speeds"]}
 
 
 def _figure(found: Mapping[str, float] | None) -> tuple[str, str]:
