@@ -115,12 +115,12 @@ def _number(value: float | None) -> str:
     """Three digits, or all before the point; runs of a second differ by more than that.
 
     >>> _number(1234.5), _number(39.14), _number(1.5), _number(0.2345), _number(0.00012), _number(None)
-    ('1,234', '39.1', '1.50', '0.234', '0.00012', '-')
+    ('1,234', '39.1', '1.50', '0.234', '<.001', '-')
     """
     if value is None:
         return "-"
     if 0 < value < 0.001:
-        return f"{value:.2g}"
+        return "<.001"
     return f"{value:,.{next(digits for least, digits in _DIGITS if value >= least)}f}"
 
 

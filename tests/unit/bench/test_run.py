@@ -151,6 +151,15 @@ def test_large_machines_fit_too(result: dict[str, Any]) -> None:
     assert sum("1,111,111..2,222,222" in line for line in lines) == 8
 
 
+def test_slow_machines_fit_too(result: dict[str, Any]) -> None:
+    slow = copy.deepcopy(result)
+    for figure in figures(slow["rates"]):
+        figure.update(median=0.000123, min=0.0000123, max=0.0123)
+    lines = table(slow).splitlines()
+    assert max(map(len, lines[1:])) <= 80
+    assert sum("<.001..0.012" in line for line in lines) == 10 + 2
+
+
 def test_missing_figures_and_their_reasons(result: dict[str, Any]) -> None:
     broken = copy.deepcopy(result)
     long = "RuntimeError: " + "no kernel for it " * 8
