@@ -55,11 +55,12 @@ class Clock:
     """Times training and counts its pictures; the first step, which sets things up, is not part of the rate.
 
     Args:
-        limit: Steps after which :class:`EnoughError` is raised; None for the whole training.
+        steps: After so many :class:`EnoughError` is raised; None for the whole training.
+        seconds: Likewise, after so many since the first step.
     """
 
-    def __init__(self, limit: int | None) -> None:
-        self.limit = limit
+    def __init__(self, steps: int | None = None, seconds: float | None = None) -> None:
+        self._most_steps, self._most_seconds = steps, seconds
         self.steps = self.images = 0
         self.seconds = 0.0
         self._began = self._first = self._last = 0.0
@@ -80,7 +81,9 @@ class Clock:
         self.images += images
         if self.steps == 1:
             self._first, self._first_images = self._last, images
-        if self.limit is not None and self.steps >= self.limit:
+        if self._most_steps is not None and self.steps >= self._most_steps:
+            raise EnoughError
+        if self._most_seconds is not None and self._last - self._first >= self._most_seconds:
             raise EnoughError
 
     @property
@@ -109,9 +112,13 @@ def arguments(
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--workers", type=int, default=2, help="processes that load, where pictures are loaded so")
     parser.add_argument("--limit-batches", type=int, metavar="N", help="stop after N steps: a rate, not a result")
+    parser.add_argument(
+        "--limit-seconds", type=float, metavar="S", help="stop S seconds after the first step: likewise"
+    )
     if models:
         parser.add_argument("--model", choices=models, default=models[0])
     options = parser.parse_args()
+    options.whole = options.limit_batches is None and options.limit_seconds is None
     options.epochs = options.epochs or epochs[options.dataset]
     options.batch_size = options.batch_size or batch_sizes[options.dataset]
     return options
@@ -173,8 +180,10 @@ def report(
                 "seed": options.seed,
                 "epochs": options.epochs,
                 "batch_size": options.batch_size,
-                "limited_to_steps": options.limit_batches,
+                "whole": options.whole,
+                "train_images": DATASETS[options.dataset].count,
                 "steps": clock.steps,
+                "images": clock.images,
                 "train_seconds": round(clock.seconds, 3),
                 "test_seconds": None if test_seconds is None else round(test_seconds, 3),
                 "cold_wall_seconds": round(time.perf_counter() - STARTED, 3),

@@ -87,11 +87,11 @@ def main() -> None:
     set_seed(options.seed)
     loaders = data_loaders(options)
     learner = Learner(loaders, xresnet18(c_in=facts.channels, n_out=CLASSES), loss_func=CrossEntropyLossFlat())
-    clock = Clock(options.limit_batches)
+    clock = Clock(options.limit_batches, options.limit_seconds)
     with learner.no_bar(), learner.no_logging(), clock:
         learner.fit_one_cycle(options.epochs, LR, cbs=[Count(clock), NoValidation()])
     top1 = seconds = None
-    if options.limit_batches is None:
+    if options.whole:
         began = time.perf_counter()
         with learner.no_bar(), learner.no_logging():
             scores, targets = learner.get_preds(ds_idx=1)

@@ -82,12 +82,12 @@ def main() -> None:
     else:
         model, name, optimizer = digits_network(pixels.shape[1:]), "simple convnet", keras.optimizers.Adam()
     model.compile(loss="sparse_categorical_crossentropy", optimizer=optimizer, metrics=["accuracy"])
-    clock = Clock(options.limit_batches)
+    clock = Clock(options.limit_batches, options.limit_seconds)
     with clock:
         count = Count(clock, options.batch_size, facts.count)
         model.fit(pixels, targets, batch_size=options.batch_size, epochs=options.epochs, verbose=0, callbacks=[count])
     top1 = seconds = None
-    if options.limit_batches is None:
+    if options.whole:
         test_pixels, test_targets = arrays(options, train=False)
         began = time.perf_counter()
         top1 = float(model.evaluate(test_pixels, test_targets, batch_size=1000, verbose=0)[1])

@@ -40,16 +40,16 @@ def main() -> None:
     train = loaders.pictures(options.data, options.dataset, train=True, augment=options.dataset == "cifar10")
     batches = loaders.loader(train, options.batch_size, shuffle=True, workers=options.workers)
     model.train()
-    with Clock(options.limit_batches) as clock:
+    with Clock(options.limit_batches, options.limit_seconds) as clock:
         for _ in range(options.epochs):
             for images, targets in batches:
                 optimizer.zero_grad()
                 loss = F.cross_entropy(model(images), targets)
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 clock.step(len(images))
     top1 = seconds = None
-    if options.limit_batches is None:
+    if options.whole:
         test = loaders.pictures(options.data, options.dataset, train=False)
         top1, seconds = loaders.score(model, loaders.loader(test, 1000, shuffle=False, workers=options.workers))
     report(

@@ -52,7 +52,7 @@ def main() -> None:
         step_on_epochs=False,
     )
     model.train()
-    with Clock(options.limit_batches) as clock:
+    with Clock(options.limit_batches, options.limit_seconds) as clock:
         for _ in range(epochs):
             for images, targets in batches:
                 scheduler.step_update(clock.steps)
@@ -62,7 +62,7 @@ def main() -> None:
                 optimizer.step()
                 clock.step(len(images))
     top1 = seconds = None
-    if options.limit_batches is None:
+    if options.whole:
         test = loaders.pictures(options.data, options.dataset, train=False)
         top1, seconds = loaders.score(model, loaders.loader(test, 1000, shuffle=False, workers=options.workers))
     report(

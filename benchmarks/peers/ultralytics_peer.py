@@ -36,7 +36,7 @@ def main() -> None:
     options = arguments(__doc__, EPOCHS, BATCH_SIZES)
     ultralytics.settings.update({"sync": False})
     model = ultralytics.YOLO(f"{MODEL}.yaml")
-    clock = Clock(options.limit_batches)
+    clock = Clock(options.limit_batches, options.limit_seconds)
     count = DATASETS[options.dataset].count
     seen = 0
 
@@ -65,7 +65,7 @@ def main() -> None:
                 verbose=False,
             )
         top1 = seconds = None
-        if options.limit_batches is None:
+        if options.whole:
             began = time.perf_counter()
             trained = ultralytics.YOLO(Path(project) / "train" / "weights" / "last.pt")
             found = trained.val(data=str(folder), split="test", imgsz=SIZE, device="cpu", plots=False, project=project)
