@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,16 +50,18 @@ def bench(
     """
     options = options or BenchOptions()
     device, threads = device_named(options.device), threads_given(options.threads)
-    with _writing(out) as sink, _as_in_training(threads, device) as kept:
+    if out is not None:
+        _try(out)
+    with _as_in_training(threads, device) as kept:
         network = Network(model, options, device)
         result = _measure(network, device, threads, options.seconds, tell)
         found = environment.describe(device, threads, {"keeps_memory": kept})
-        machine = {name: value for name, value in found.items() if name not in (*_VERSIONS, "format")}
-        versions = {name: found[name] for name in _VERSIONS}
-        settings = {"seconds": options.seconds}
-        result = {"format": 1, "machine": machine, "versions": versions, "settings": settings} | result
-        if sink:
-            sink.write((json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    machine = {name: value for name, value in found.items() if name not in (*_VERSIONS, "format")}
+    versions = {name: found[name] for name in _VERSIONS}
+    settings = {"seconds": options.seconds}
+    result = {"format": 1, "machine": machine, "versions": versions, "settings": settings} | result
+    if out is not None:
+        files.write_json(out, result)
     return result
 
 
@@ -105,15 +106,14 @@ def _as_in_training(threads: int, device: torch.device) -> Iterator[bool]:
         torch.set_num_threads(before)
 
 
-@contextlib.contextmanager
-def _writing(out: str | Path | None) -> Iterator[files.Writer | None]:
-    """The file, opened before the work begins; it appears when all is done."""
-    if out is None:
-        yield None
-        return
+class _TriedError(Exception):
+    """Ends a trial of writing before anything is put in place."""
+
+
+def _try(out: str | Path) -> None:
+    """Fail now, and not after the measurements, where the file cannot be written."""
     if Path(out).is_dir():
-        raise ResourceError(
-            "R402", f"cannot write {str(out)!r}: it is a folder.", fix=f"--out {Path(out) / 'bench.json'}"
-        )
-    with files.writing(out) as sink:
-        yield sink
+        fix = f"--out {Path(out) / 'bench.json'}"
+        raise ResourceError("R402", f"cannot write {str(out)!r}: it is a folder.", fix=fix)
+    with contextlib.suppress(_TriedError), files.writing(out):
+        raise _TriedError

@@ -107,6 +107,8 @@ def test_a_place_that_cannot_be_written_is_told_at_once(
 
 def test_an_interrupt_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*more: Any) -> None:
+        # nothing for a kill to leave behind, either
+        assert list(tmp_path.iterdir()) == []
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "_measure", interrupt)
