@@ -30,11 +30,15 @@ class DataOptions:
     )
     flip: str | None = option(
         None,
-        "mirror training pictures at random (photographs: horizontal)",
+        "mirror training pictures at random (photographs: horizontal), or alternately every other epoch",
         aliases=("hflip",),
-        choices=("none", "horizontal", "vertical", "both"),
+        choices=("none", "horizontal", "alternating", "vertical", "both"),
     )
-    crop_padding: int = option(0, "pad training pictures with black by N pixels, then crop at random", low=0)
+    crop_padding: int = option(0, "pad training pictures by N pixels, then crop at random", low=0)
+    crop_fill: str = option("black", "what training pictures are padded with", choices=("black", "reflect"))
     train_crop: str = option("random", "where larger pictures are cropped in training", choices=("random", "center"))
+    scaled_decoding: bool = option(
+        True, "decode training JPEGs of at least 4 times the size that is kept at 1/2, 1/4 or 1/8"
+    )
     store: str = option("auto", "where decoded pictures are kept", choices=("auto", "memory", "disk"))
     workers: int | None = option(None, "threads that assemble batches", aliases=("num_workers",), low=0, high=256)

@@ -11,7 +11,7 @@ from dojang import files
 from dojang.data import split
 from dojang.data.ahead import in_order
 from dojang.data.decode import ImageInfo, is_gray, probe
-from dojang.data.manifest import Manifest
+from dojang.data.manifest import Manifest, many
 from dojang.data.options import DataOptions
 from dojang.data.preprocess import Preprocess
 from dojang.data.store import Store, build
@@ -33,12 +33,14 @@ class Prepared:
         store: The pictures.
         preprocess: What was done and is to be done to each.
         bad: What could not be read, by path; not in the manifest.
+        notes: What is to be said of it, one plain sentence each.
     """
 
     manifest: Manifest
     store: Store
     preprocess: Preprocess
     bad: dict[str, DataError]
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -76,11 +78,21 @@ def prepare(
         manifest = split.assign(manifest, val=options.val, test=options.test, seed=seed)
     chosen = preprocess or _choose([infos[row] for row in manifest.rows("train")], options, default_size)
     sizes = np.array([(info.height, info.width) for info in infos])
+    reductions = np.ones(len(infos), np.int64)
+    notes: tuple[str, ...] = ()
+    # weights that are trained already are scored: on every pixel, as they answer
+    if options.scaled_decoding and preprocess is None:
+        for row in manifest.rows("train"):
+            if infos[row].format in ("JPEG", "MPO"):
+                reductions[row] = chosen.reduction(infos[row].height, infos[row].width)
+        if count := int((reductions > 1).sum()):
+            notes = (f"decoding {many(count, 'training JPEG')} at 1/2, 1/4 or 1/8 (--no-scaled-decoding decodes all)",)
     total = len(manifest)
     built = build(
         manifest,
         sizes,
         chosen,
+        reductions=reductions,
         place=options.store,
         threads=threads,
         tick=lambda n: tick("decoding", n, total),
@@ -92,7 +104,7 @@ def prepare(
     if preprocess is None:
         mean, std = _statistics(built.store, built.manifest.rows("train"), chosen, options.normalize)
         chosen = replace(chosen, mean=mean, std=std)
-    return Prepared(built.manifest, built.store, chosen, bad)
+    return Prepared(built.manifest, built.store, chosen, bad, notes)
 
 
 def inspect(

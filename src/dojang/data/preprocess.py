@@ -17,9 +17,8 @@ from PIL import Image
 from torch import Tensor
 
 from dojang.data.decode import MAX_PIXELS, decode, decode_image
+from dojang.data.resize import Resize, with_pillow
 from dojang.errors import DataError
-
-_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,13 +82,16 @@ class Preprocess:
         fraction = min(height // (2 * inner[0]), width // (2 * inner[1]))
         return next((scale for scale in (8, 4, 2) if fraction >= scale), 1)
 
-    def load(self, data: bytes | np.ndarray, where: str, *, reduction: int = 1) -> UInt8[np.ndarray, "h w c"]:
+    def load(
+        self, data: bytes | np.ndarray, where: str, *, reduction: int = 1, resize: Resize = with_pillow
+    ) -> UInt8[np.ndarray, "h w c"]:
         """Decode and resize one picture to the size at which it is kept.
 
         Args:
             data: Encoded bytes, or uint8 pixels (h, w) or (h, w, c) in RGB order.
             where: Its name, for messages.
             reduction: What :meth:`reduction` gave, for training pictures; 1 decodes every pixel.
+            resize: What resizes; all of them give the same bits.
 
         Raises:
             DataError: As :func:`dojang.data.decode.decode`; D105 when it is so long and thin that it cannot be kept.
@@ -114,9 +116,9 @@ class Preprocess:
             # most arrays have the size already, and need no image at all
             if inner != (height, width):
                 image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
-                pixels = self._resized(image, inner)
+                pixels = resize(image, inner, self.interpolation, None)
         else:
-            pixels = self._resized(image, inner, box)
+            pixels = resize(image, inner, self.interpolation, box)
         if inner == target:
             return pixels
         canvas = np.full((*target, self.channels), self.background, np.uint8)
@@ -157,11 +159,3 @@ class Preprocess:
             return self.stored_size(height, width)
         scale = min(self.height / height, self.width / width)
         return max(1, round(height * scale)), max(1, round(width * scale))
-
-    def _resized(
-        self, image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
-    ) -> UInt8[np.ndarray, "h w c"]:
-        height, width = size
-        if image.size != (width, height) or box is not None:
-            image = image.resize((width, height), _FILTERS[self.interpolation], box)
-        return np.asarray(image).reshape(height, width, self.channels)

@@ -21,6 +21,7 @@ from dojang.data import cache
 from dojang.data.ahead import in_order
 from dojang.data.manifest import Manifest
 from dojang.data.preprocess import Preprocess
+from dojang.data.resize import fastest
 from dojang.errors import DataError
 
 # raise it when decoding or resizing changes a single bit
@@ -76,6 +77,7 @@ def build(
     sizes: np.ndarray,
     preprocess: Preprocess,
     *,
+    reductions: np.ndarray | None = None,
     place: str = "auto",
     threads: int = 1,
     tick: Callable[[int], None] = lambda done: None,
@@ -86,12 +88,17 @@ def build(
         manifest: With its digests filled.
         sizes: int64 (n, 2), height and width of each picture before resizing, from its header.
         preprocess: Its resize decides the size at which pictures are kept.
+        reductions: int (n,), at what fraction of its sides each is decoded (training pictures only); None for all of
+            every picture.
         place: "memory", "disk", or "auto".
         tick: Called with the number of pictures done.
 
     Raises:
         ResourceError: R403 when the cache folder's limit is too small; R401 when the disk is full.
     """
+    if reductions is None:
+        reductions = np.ones(len(manifest), np.int64)
+    resize = fastest(int((sizes.prod(axis=1) // reductions**2).sum()))
     different, counts = np.unique(sizes.reshape(-1, 2), axis=0, return_counts=True)
     need = 0
     for (height, width), count in zip(different.tolist(), counts.tolist(), strict=True):
@@ -101,19 +108,21 @@ def build(
         place = "memory" if need < free_memory() / 2 else "disk"
 
     def pictures() -> Iterator[np.ndarray | DataError]:
-        def one(path: str) -> np.ndarray | DataError:
+        def one(row: tuple[str, int]) -> np.ndarray | DataError:
+            path, reduction = row
             try:
-                return preprocess.load(manifest.source.read(path), path)
+                return preprocess.load(manifest.source.read(path), path, reduction=reduction, resize=resize)
             except DataError as error:
                 return error
 
-        for done, picture in enumerate(in_order(one, manifest.paths, threads), 1):
+        rows = zip(manifest.paths, reductions.tolist(), strict=True)
+        for done, picture in enumerate(in_order(one, rows, threads), 1):
             yield picture
             tick(done)
 
     if place == "memory":
         return _in_memory(manifest, pictures(), need, preprocess.channels)
-    return _on_disk(manifest, pictures(), need, preprocess)
+    return _on_disk(manifest, pictures(), need, preprocess, reductions)
 
 
 def free_memory() -> int:
@@ -162,9 +171,13 @@ def _in_memory(manifest: Manifest, pictures: Iterator[np.ndarray | DataError], n
 
 
 def _on_disk(
-    manifest: Manifest, pictures: Iterator[np.ndarray | DataError], need: int, preprocess: Preprocess
+    manifest: Manifest,
+    pictures: Iterator[np.ndarray | DataError],
+    need: int,
+    preprocess: Preprocess,
+    reductions: np.ndarray,
 ) -> Built:
-    folder = cache.folder() / _name(manifest, preprocess)
+    folder = cache.folder() / _name(manifest, preprocess, reductions)
     index = folder / cache.INDEX
     if not index.exists():
         cache.make_room(need)
@@ -186,8 +199,10 @@ def _on_disk(
     return _built(manifest, store, bad)
 
 
-def _name(manifest: Manifest, preprocess: Preprocess) -> str:
+def _name(manifest: Manifest, preprocess: Preprocess, reductions: np.ndarray) -> str:
     facts = preprocess.as_dict() | {"mean": None, "std": None, "version": VERSION}
+    if (reductions > 1).any():
+        facts["reductions"] = reductions.tolist()
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for row in manifest.digests:
         digest.update(row.encode())

@@ -1,0 +1,135 @@
+"""Pillow's resize in 8 bits, by Pillow, or by a kernel in C that gives the same bits in a third of the time.
+
+Which of the two ran cannot be seen in a picture. The kernel is compiled once, with the system's compiler, into the
+cache folder, when there is so much to resize that this pays; without a compiler Pillow does it all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from dojang import files
+from dojang.errors import DojangError
+
+Box = tuple[float, float, float, float]
+# an image of mode L or RGB, its new height and width, a name of FILTERS, and the part to take (None: all of it)
+Resize = Callable[[Image.Image, tuple[int, int], str, Box | None], UInt8[np.ndarray, "h w c"]]
+
+FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+# in pixels; the kernel saves milliseconds a megapixel in every run (benchmarks/results/photo_road.json), and compiling
+# it takes a part of a second, once
+WORTH = 30_000_000
+# a fused multiply-add would round the weights otherwise than Pillow does
+_FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=gnu11", "-fPIC", "-shared")
+
+
+def with_pillow(
+    image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None
+) -> UInt8[np.ndarray, "h w c"]:
+    """The definition.
+
+    >>> with_pillow(Image.new("RGB", (30, 20), (1, 2, 3)), (5, 4), "bilinear")[0, 0].tolist()
+    [1, 2, 3]
+    """
+    height, width = size
+    if image.size != (width, height) or box is not None:
+        image = image.resize((width, height), FILTERS[interpolation], box)
+    return np.asarray(image).reshape(height, width, -1)
+
+
+def fastest(pixels: int) -> Resize:
+    """What resizes so many pixels soonest: the kernel, where it can be built, or Pillow."""
+    made = kernel() if pixels >= WORTH else None
+    return made or with_pillow
+
+
+@functools.cache
+def kernel() -> Resize | None:
+    """The kernel, compiled if the cache does not hold it; None where it cannot be, or does not give Pillow's bits."""
+    try:
+        library = ctypes.CDLL(str(_built()))
+    except (OSError, subprocess.SubprocessError, DojangError):
+        # no compiler that works, or a cache that cannot be written
+        return None
+    run = library.dojang_resize_rgb
+    address, whole = ctypes.c_void_p, ctypes.c_int
+    run.argtypes = [address, whole, whole, address, whole, whole, ctypes.c_float * 4, whole]
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.argtypes, pointer.restype = [ctypes.py_object, ctypes.c_char_p], address
+
+    def resize(
+        image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None
+    ) -> UInt8[np.ndarray, "h w c"]:
+        height, width = size
+        if image.mode == "RGB" and (image.size != (width, height) or box is not None):
+            try:
+                # Pillow's own memory, 4 bytes a pixel; the capsule owns what the pointer shows
+                capsule = image.__arrow_c_array__()[1]
+            except (ValueError, MemoryError):
+                # pictures of more than 16 MB lie in several pieces
+                return with_pillow(image, size, interpolation, box)
+            out = np.empty((height, width, 3), np.uint8)
+            part = (ctypes.c_float * 4)(*(box or (0, 0, *image.size)))
+            cubic = interpolation == "bicubic"
+            at = pointer(capsule, b"arrow_array")
+            if run(at, image.height, image.width, out.ctypes.data, height, width, part, cubic) == 0:
+                return out
+        return with_pillow(image, size, interpolation, box)
+
+    return resize if _agrees(resize) else None
+
+
+def _agrees(resize: Resize) -> bool:
+    """Whether a kernel gives the bits of this Pillow; another version may sum otherwise."""
+    levels = np.arange(61 * 47 * 3, dtype=np.uint32).reshape(61, 47, 3)
+    image = Image.fromarray((levels * 2654435761 >> 13).astype(np.uint8))
+    asked: list[tuple[tuple[int, int], str, Box | None]] = [
+        (size, name, box)
+        for size in ((20, 17), (90, 71))
+        for name in FILTERS
+        for box in (None, (0.0, 0.0, 46.5, 60.25))
+    ]
+    return all(np.array_equal(resize(image, *one), with_pillow(image, *one)) for one in asked)
+
+
+def _built() -> Path:
+    """The shared library, compiled if the cache does not hold it.
+
+    Raises:
+        OSError: Without a compiler.
+        subprocess.SubprocessError: When it fails.
+        DojangError: When the cache cannot be written.
+    """
+    source = Path(__file__).with_name("resize.c")
+    compiler = shutil.which("gcc") or shutil.which("cc") or ""
+    facts = (source.read_bytes(), " ".join(_FLAGS).encode(), _processor().encode(), str(os.stat(compiler)).encode())
+    key = hashlib.sha256(b"".join(hashlib.sha256(fact).digest() for fact in facts)).hexdigest()[:24]
+    target = files.cache_folder() / "native" / f"resize-{key}.so"
+    if not target.exists():
+        with files.scratch() as folder:
+            made = folder / "resize.so"
+            words = [compiler, *_FLAGS, str(source), "-o", str(made), "-lm"]
+            subprocess.run(words, check=True, capture_output=True, timeout=120)  # noqa: S603
+            files.write_bytes(target, made.read_bytes())
+    return target
+
+
+def _processor() -> str:
+    """What decides the instructions that -march=native means; the cache may be shared by several machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return "\n".join(next((line for line in lines if line.startswith(word)), "") for word in ("model name", "flags"))
