@@ -19,6 +19,8 @@ from dojang.bench.rates import PRECISIONS
 from dojang.data.preprocess import Preprocess
 from dojang.errors import ConfigError
 from dojang.models import build
+from dojang.models.layers import Network
+from dojang.models.options import ModelOptions
 from dojang.runs import recipe as recipes
 from dojang.tasks.classify.task import Batch, Classify
 from dojang.train import optimizers
@@ -29,7 +31,7 @@ LAYOUTS = {"channels_last": torch.channels_last, "contiguous": torch.contiguous_
 TRAINING_COST = 3
 
 
-class Network:
+class Measured:
     """A network and its recipe, ready to be timed.
 
     Args:
@@ -43,31 +45,31 @@ class Network:
     """
 
     def __init__(self, name: str | None, options: BenchOptions, device: torch.device) -> None:
-        given: dict[str, Any] = {"imgsz": options.imgsz, "batch_size": options.batch_size}
-        self.recipe = recipes.resolve([given | ({"model": name} if name else {})])
         self.options, self.device = options, device
-        self.name = self.recipe.model.model
-        arguments: Mapping[str, Any] = {k: v for k, v in vars(self.recipe.model).items() if k != "model"}
+        self.name = name or ModelOptions.model
         self.model = build.build(
             self.name,
             in_channels=options.channels,
             classes=options.classes,
             image_size=(options.imgsz, options.imgsz),
             seed=0,
-            options=arguments,
         )
+        # the name asked for may leave the choice to the size of the pictures
+        self.name = (self.model.preset if isinstance(self.model, Network) else "") or self.name
+        facts = {"model": self.name, "imgsz": options.imgsz, "batch_size": options.batch_size}
+        self.recipe = recipes.resolve([facts])
         self.flop = flop(self.model, options.channels, options.imgsz)
 
     def works(self) -> list[tuple[dict[str, str], Work]]:
         """Training and inference in each precision and layout; what each is, and the work."""
         found = []
-        # one copy of the network a layout: four of them and their optimizers could be too much
-        subjects = {layout: functools.cache(functools.partial(self._subject, layout)) for layout in LAYOUTS}
+        # training and inference share a copy of the network
+        subject = functools.cache(functools.partial(_Subject, self))
         for mode in ("training", "inference"):
             for precision in PRECISIONS:
-                for layout, subject in subjects.items():
+                for layout in LAYOUTS:
                     what = f"{self.name}, {mode}, {precision}, {layout}"
-                    work = Work(what, functools.partial(_prepare, subject, mode, precision))
+                    work = Work(what, functools.partial(_prepare, subject, mode, precision, layout))
                     found.append(({"mode": mode, "precision": precision, "layout": layout}, work))
         return found
 
@@ -101,42 +103,40 @@ class Network:
             "training_flop_per_image": self.flop * TRAINING_COST,
         }
 
-    def _subject(self, layout: str) -> _Subject:
-        return _Subject(self, LAYOUTS[layout])
-
 
 class _Subject:
-    """A copy of the network in one layout, its optimizer, and a batch that is always the same."""
+    """A copy of the network in one precision and layout, its optimizer, and a batch that is always the same."""
 
-    def __init__(self, network: Network, layout: torch.memory_format) -> None:
-        options, device, recipe = network.options, network.device, network.recipe
-        self.device = device
-        self.model = copy.deepcopy(network.model)
-        self.model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    def __init__(self, measured: Measured, precision: str, layout: str) -> None:
+        options, device = measured.options, measured.device
+        recipe, form = measured.recipe.replace(precision=precision), LAYOUTS[layout]
+        self.device, self.precision = device, precision
+        self.model = copy.deepcopy(measured.model)
+        self.model.to(device, memory_format=form)  # type: ignore[call-overload]
         self.optimizer = optimizers.make(self.model, recipe.train)
         generator = torch.Generator().manual_seed(seeds.torch_seed(0, "bench", "pictures"))
         size = (options.batch_size, options.channels, options.imgsz, options.imgsz)
-        images = torch.randn(size, generator=generator).contiguous(memory_format=layout)
+        images = torch.randn(size, generator=generator).contiguous(memory_format=form)
         targets = torch.randint(options.classes, (options.batch_size,), generator=generator)
         self.batch = Batch(images.to(device), targets.to(device))
         # the loss is the task's own; what it does to pixels beforehand is not timed
         preprocess = Preprocess("L" if options.channels == 1 else "RGB", options.imgsz, options.imgsz)
         self.task = Classify(np.zeros(0, np.int64), options.classes, preprocess, recipe.task, device)
 
-    def train(self, precision: str) -> None:
+    def train(self) -> None:
         """A step as train/loop.py takes it: forward, loss, zero_grad, backward, step."""
         self.model.train()
-        with autocast(precision, self.device):
+        with autocast(self.precision, self.device):
             loss, _ = self.task.loss(self.model, self.batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
 
     @torch.inference_mode()
-    def infer(self, precision: str) -> Tensor:
+    def infer(self) -> Tensor:
         """The logits of the batch (b, classes)."""
         self.model.eval()
-        with autocast(precision, self.device):
+        with autocast(self.precision, self.device):
             logits: Tensor = self.model(self.batch.images)
         return logits
 
@@ -169,6 +169,6 @@ def flop(model: nn.Module, in_channels: int, imgsz: int) -> int:
     return int(counter.get_total_flops())
 
 
-def _prepare(subject: Callable[[], _Subject], mode: str, precision: str) -> Callable[[], object]:
-    ready = subject()
-    return functools.partial(ready.train if mode == "training" else ready.infer, precision)
+def _prepare(subject: Callable[[str, str], _Subject], mode: str, precision: str, layout: str) -> Callable[[], object]:
+    ready = subject(precision, layout)
+    return ready.train if mode == "training" else ready.infer

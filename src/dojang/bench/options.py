@@ -22,4 +22,4 @@ class BenchOptions:
     batch_size: int = option(500, "pictures a step", aliases=("batch", "bs"), low=1)
     device: str = option("auto", "auto, cpu, cuda or cuda:N")
     threads: int | None = option(None, "CPU threads of the arithmetic", low=1, high=1024)
-    seconds: float = option(1.0, "time for each measurement, about 30 of them", above=0, high=3600)
+    seconds: float = option(0.5, "time for each measurement, about 30 of them", above=0, high=3600)

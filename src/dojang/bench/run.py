@@ -13,7 +13,7 @@ from dojang import files
 from dojang.bench import rates
 from dojang.bench.decoding import decoding
 from dojang.bench.measure import Tell, interleaved
-from dojang.bench.network import Network
+from dojang.bench.network import Measured
 from dojang.bench.options import BenchOptions
 from dojang.errors import ResourceError
 from dojang.runs import environment
@@ -53,7 +53,7 @@ def bench(
     if out is not None:
         _try(out)
     with _as_in_training(threads, device) as kept:
-        network = Network(model, options, device)
+        network = Measured(model, options, device)
         result = _measure(network, device, threads, options.seconds, tell)
         found = environment.describe(device, threads, {"keeps_memory": kept})
     machine = {name: value for name, value in found.items() if name not in (*_VERSIONS, "format")}
@@ -65,7 +65,7 @@ def bench(
     return result
 
 
-def _measure(network: Network, device: torch.device, threads: int, seconds: float, tell: Tell) -> dict[str, Any]:
+def _measure(network: Measured, device: torch.device, threads: int, seconds: float, tell: Tell) -> dict[str, Any]:
     groups = {
         "gemm": rates.gemm(device),
         "convolution": rates.convolution(device),

@@ -10,10 +10,11 @@ from torch import nn
 
 from dojang.bench import network
 from dojang.bench.measure import Times, interleaved
-from dojang.bench.network import Network
+from dojang.bench.network import Measured
 from dojang.bench.options import BenchOptions
+from dojang.bench.rates import PRECISIONS
 from dojang.errors import ConfigError
-from dojang.runs import recipe as recipes
+from dojang.models.presets import PRESETS
 
 CPU = torch.device("cpu")
 SMALL = BenchOptions(imgsz=12, channels=1, classes=4, batch_size=6)
@@ -43,7 +44,7 @@ def own(tmp_path: Path) -> str:
 
 
 def test_operations_of_mnist_cnn_by_hand() -> None:
-    found = Network("mnist-cnn", BenchOptions(imgsz=28, channels=1), CPU)
+    found = Measured("mnist-cnn", BenchOptions(imgsz=28, channels=1), CPU)
     # 1->32 at 28x28, 32->64 at 14x14 after a pool, then 64*7*7 -> 32 -> 10
     by_hand = 2 * (9 * 1 * 32 * 28**2 + 9 * 32 * 64 * 14**2 + 64 * 7**2 * 32 + 32 * 10)
     assert found.facts()["forward_flop_per_image"] == by_hand
@@ -62,13 +63,13 @@ def test_counting_leaves_every_layer_in_its_mode() -> None:
 
 
 def test_the_recipe_is_the_presets() -> None:
-    found = Network("mnist-mlp", SMALL, CPU)
+    found = Measured("mnist-mlp", SMALL, CPU)
     assert (found.recipe.train.optimizer, found.recipe.task.loss) == ("sgd", "bce")
-    assert Network(None, SMALL, CPU).name == recipes.resolve([{"imgsz": SMALL.imgsz}]).model.model
+    assert Measured(None, SMALL, CPU).name in PRESETS
 
 
 def test_a_row_is_the_arithmetic_of_its_times() -> None:
-    found = Network("mlp", SMALL, CPU)
+    found = Measured("mlp", SMALL, CPU)
     facts = {"mode": "training", "precision": "fp32", "layout": "contiguous"}
     peak = {"fp32": 1e-6, "bf16": None}
     cost = 2 * (144 * 128 + 128 * 4)
@@ -85,20 +86,20 @@ def test_a_row_is_the_arithmetic_of_its_times() -> None:
 
 
 def test_every_mode_precision_and_layout_once() -> None:
-    facts = [tuple(found.values()) for found, _ in Network("mlp", SMALL, CPU).works()]
+    facts = [tuple(found.values()) for found, _ in Measured("mlp", SMALL, CPU).works()]
     assert len(set(facts)) == len(facts) == 8
     assert facts[0] == ("training", "fp32", "channels_last")
 
 
 def test_a_step_is_that_of_the_loop() -> None:
-    made = Network("cnn", SMALL, CPU)
-    subject = made._subject("channels_last")
+    made = Measured("cnn", SMALL, CPU)
+    subject = network._Subject(made, "fp32", "channels_last")
     # the same by hand; the preset's dropout draws from torch's generator
-    twin = made._subject("channels_last").model
+    twin = network._Subject(made, "fp32", "channels_last").model
     optimizer = torch.optim.Adam(twin.parameters(), lr=1e-3)
     with torch.random.fork_rng([]):
         torch.manual_seed(3)
-        subject.train("fp32")
+        subject.train()
         torch.manual_seed(3)
         twin.train()
         nn.functional.cross_entropy(twin(subject.batch.images), subject.batch.targets).backward()
@@ -114,8 +115,10 @@ def test_a_step_is_that_of_the_loop() -> None:
 
 
 @pytest.mark.parametrize("layout", list(network.LAYOUTS))
-def test_layouts_and_precisions_are_what_they_say(layout: str) -> None:
-    subject = Network("cnn", BenchOptions(imgsz=12, channels=3, classes=4, batch_size=6), CPU)._subject(layout)
+@pytest.mark.parametrize(("precision", "dtype"), list(PRECISIONS.items()))
+def test_layouts_and_precisions_are_what_they_say(layout: str, precision: str, dtype: torch.dtype) -> None:
+    options = BenchOptions(imgsz=12, channels=3, classes=4, batch_size=6)
+    subject = network._Subject(Measured("cnn", options, CPU), precision, layout)
     form = network.LAYOUTS[layout]
     other = next(value for name, value in network.LAYOUTS.items() if name != layout)
     filters = [p for p in subject.model.parameters() if p.ndim == 4 and p.shape[1] > 1]
@@ -123,19 +126,32 @@ def test_layouts_and_precisions_are_what_they_say(layout: str) -> None:
     for tensor in (subject.batch.images, *filters):
         assert tensor.is_contiguous(memory_format=form)
         assert not tensor.is_contiguous(memory_format=other)
-    for precision, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        logits = subject.infer(precision)
-        assert logits.shape == (6, 4)
-        assert logits.dtype == dtype
-        assert logits.is_inference()
-        assert not subject.model.training
-    subject.train("bf16")
+    logits = subject.infer()
+    assert logits.shape == (6, 4)
+    assert logits.dtype == dtype
+    assert logits.is_inference()
+    assert not subject.model.training
+    subject.train()
     assert subject.model.training
     assert {p.dtype for p in subject.model.parameters()} == {torch.float32}
 
 
+def test_training_and_inference_share_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[str, str]] = []
+    real = network._Subject
+
+    def subject(measured: Measured, precision: str, layout: str) -> object:
+        made.append((precision, layout))
+        return real(measured, precision, layout)
+
+    monkeypatch.setattr(network, "_Subject", subject)
+    for _, work in Measured("mlp", SMALL, CPU).works():
+        work.prepare()
+    assert len(made) == len(set(made)) == 4
+
+
 def test_a_network_that_cannot_do_bf16_says_so(own: str) -> None:
-    found = Network(own, SMALL, CPU)
+    found = Measured(own, SMALL, CPU)
     works = found.works()
     times = interleaved([work for _, work in works], 1e-3)
     for (facts, _), time in zip(works, times, strict=True):
@@ -147,8 +163,8 @@ def test_a_network_that_cannot_do_bf16_says_so(own: str) -> None:
 
 def test_networks_that_cannot_be_measured_at_all(own: str) -> None:
     with pytest.raises(ConfigError, match="C203"):
-        Network("cmm", SMALL, CPU)
+        Measured("cmm", SMALL, CPU)
     with pytest.raises(ConfigError, match="cannot take a picture of 12x12, 3 channels") as caught:
-        Network(own, BenchOptions(imgsz=12, channels=3, classes=4), CPU)
+        Measured(own, BenchOptions(imgsz=12, channels=3, classes=4), CPU)
     assert caught.value.code == "C208"
     assert "--channels" in caught.value.fix
