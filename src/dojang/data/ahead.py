@@ -5,31 +5,52 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-def in_order(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
-    """``map(work, items)`` on some threads; at most two items a thread are in the making, so memory stays bounded.
+def in_order(work: Callable[[A], B], items: Iterable[A], threads: int, together: int = 1) -> Iterator[B]:
+    """``map(work, items)`` on some threads; at most two parcels a thread are in the making, so memory stays bounded.
 
     An error in ``work`` is raised here, at the item's turn.  ``threads=0`` works in the caller's own thread.
 
-    >>> list(in_order(abs, [-1, 2, -3], threads=2))
-    [1, 2, 3]
+    Args:
+        together: Items in a parcel. Handing one over takes a while; more than one is for work that takes no longer.
+
+    >>> list(in_order(abs, [-1, 2, -3], threads=2)), list(in_order(abs, [-1, 2, -3], threads=1, together=2))
+    ([1, 2, 3], [1, 2, 3])
     """
     if threads == 0:
         yield from map(work, items)
         return
+
+    def parcel(several: tuple[A, ...]) -> tuple[list[B], BaseException | None]:
+        done: list[B] = []
+        try:
+            for item in several:
+                done.append(work(item))
+        except BaseException as error:
+            # raised again where it is waited for
+            return done, error
+        return done, None
+
     pool = ThreadPoolExecutor(threads, thread_name_prefix="dojang")
-    waiting: deque[Future[B]] = deque()
+    waiting: deque[Future[tuple[list[B], BaseException | None]]] = deque()
+    parcels = iter(items)
     try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while True:
+            several = tuple(islice(parcels, together))
+            if several:
+                waiting.append(pool.submit(parcel, several))
+            if not waiting:
+                return
+            if not several or len(waiting) > 2 * threads:
+                done, error = waiting.popleft().result()
+                yield from done
+                if error is not None:
+                    raise error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

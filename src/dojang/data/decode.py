@@ -91,6 +91,13 @@ class ImageInfo:
     frames: int
 
 
+class Walked(NamedTuple):
+    """A file that was looked through already, by :func:`look_through`."""
+
+    data: bytes
+    container: Container
+
+
 class Decoded(NamedTuple):
     """A picture's levels.
 
@@ -107,11 +114,11 @@ class Decoded(NamedTuple):
     box: tuple[float, float, float, float] | None = None
 
 
-def probe(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> ImageInfo:
+def probe(data: bytes | Walked, where: str, max_pixels: int = MAX_PIXELS) -> ImageInfo:
     """What a picture is, without decoding its pixels; for scanning many files fast.
 
     Args:
-        data: The bytes of the file.
+        data: The bytes of the file, looked through or not.
         where: What to call it in messages.
         max_pixels: Larger ones are refused.
 
@@ -124,7 +131,7 @@ def probe(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> ImageInfo:
         >>> probe(file.getvalue(), "a.png")
         ImageInfo(width=4, height=3, mode='L', format='PNG', frames=1)
     """
-    container = _contained(data, where, max_pixels)
+    data, container = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
     with _explained(data, where, container):
         mode = _opened(container).mode
     sides = container.width, container.height
@@ -179,7 +186,7 @@ def decode(
 
 
 def decode_image(
-    data: bytes,
+    data: bytes | Walked,
     where: str,
     *,
     mode: str,
@@ -205,7 +212,9 @@ def decode_image(
         ((9, 4), (0.0, 0.0, 8.25, 4.0))
     """
     _check(mode, background)
-    container = _contained(data, where, max_pixels)
+    data, container = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
+    # a file that was looked through may have been allowed more
+    _check_size(container, where, max_pixels)
     with _explained(data, where, container):
         image = _opened(container)
         small = image.draft(None, _reduced(image.size, reduction)) if reduction > 1 else None
@@ -223,8 +232,12 @@ def _check(mode: str, background: int) -> None:
         raise ConfigError("C202", f"background cannot be {background!r}; expected a whole number from 0 to 255.")
 
 
-def _contained(data: bytes, where: str, max_pixels: int) -> Container:
-    """The walked file, of a format and a size that are allowed."""
+def look_through(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Walked:
+    """A file found whole, of a format and a size that are allowed; :func:`probe` and the decoders need not look again.
+
+    Raises:
+        DataError: D102, D103 or D105, as :func:`decode`.
+    """
     format = sniff(data)
     if format is None:
         raise DataError(
@@ -237,7 +250,12 @@ def _contained(data: bytes, where: str, max_pixels: int) -> Container:
         container = walk(data, format)
     except BrokenError as error:
         raise _broken(data, where, format, str(error)) from None
-    if format in ("WEBP", "TIFF") and Image.MAX_IMAGE_PIXELS:  # Pillow checks these itself, with a warning
+    _check_size(container, where, max_pixels)
+    return Walked(data, container)
+
+
+def _check_size(container: Container, where: str, max_pixels: int) -> None:
+    if container.format in ("WEBP", "TIFF") and Image.MAX_IMAGE_PIXELS:  # Pillow checks these itself, with a warning
         max_pixels = min(max_pixels, Image.MAX_IMAGE_PIXELS)
     if container.width * container.height > max_pixels:
         megapixels = _mega(container.width * container.height)
@@ -247,7 +265,6 @@ def _contained(data: bytes, where: str, max_pixels: int) -> Container:
             f"the limit is {_mega(max_pixels)}.",
             fix=f"shrink it (magick IN -resize 4000x4000 OUT), {_SKIP}",
         )
-    return container
 
 
 def _opened(container: Container) -> ImageFile.ImageFile:

@@ -10,16 +10,18 @@ import numpy as np
 from dojang import files
 from dojang.data import split
 from dojang.data.ahead import in_order
-from dojang.data.decode import ImageInfo, is_gray, probe
+from dojang.data.decode import ImageInfo, Walked, is_gray, look_through, probe
 from dojang.data.manifest import Manifest, many
 from dojang.data.options import DataOptions
 from dojang.data.preprocess import Preprocess
+from dojang.data.statistics import statistics
 from dojang.data.store import Store, build
 from dojang.errors import DataError, listing
 
 # the margin around the central cut of a photograph, as the ImageNet networks have it
 _MARGIN = 256 / 224
-_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# encoded files that are kept between the two passes: as good as all of a small set, and no burden on any machine
+_HELD, _HELD_EACH = 128 * 2**20, 2**20
 
 Tick = Callable[[str, int, int], None]
 
@@ -71,7 +73,9 @@ def prepare(
     if len(manifest) and isinstance(manifest.source.read(manifest.paths[0]), np.ndarray):
         # pixels need no decoder: threads would only wait for each other
         threads = 0
-    manifest, infos, bad = inspect(manifest, options.max_pixels, threads, lambda n: tick("reading", n, len(manifest)))
+    held: dict[str, Walked] = {}
+    count = len(manifest)
+    manifest, infos, bad = inspect(manifest, options.max_pixels, threads, lambda n: tick("reading", n, count), held)
     if not infos:
         raise bad_pictures(bad, len(bad), "")
     if assign:
@@ -85,14 +89,17 @@ def prepare(
         for row in manifest.rows("train"):
             if infos[row].format in ("JPEG", "MPO"):
                 reductions[row] = chosen.reduction(infos[row].height, infos[row].width)
-        if count := int((reductions > 1).sum()):
-            notes = (f"decoding {many(count, 'training JPEG')} at 1/2, 1/4 or 1/8 (--no-scaled-decoding decodes all)",)
+        if reduced := int((reductions > 1).sum()):
+            notes = (
+                f"decoding {many(reduced, 'training JPEG')} at 1/2, 1/4 or 1/8 (--no-scaled-decoding decodes all)",
+            )
     total = len(manifest)
     built = build(
         manifest,
         sizes,
         chosen,
         reductions=reductions,
+        held=held,
         place=options.store,
         threads=threads,
         tick=lambda n: tick("decoding", n, total),
@@ -102,36 +109,51 @@ def prepare(
     if bad and nothing:
         raise bad_pictures(bad, len(bad) + len(built.manifest), "")
     if preprocess is None:
-        mean, std = _statistics(built.store, built.manifest.rows("train"), chosen, options.normalize)
+        mean, std = statistics(built.store, built.manifest.rows("train"), chosen, options.normalize)
         chosen = replace(chosen, mean=mean, std=std)
     return Prepared(built.manifest, built.store, chosen, bad, notes)
 
 
 def inspect(
-    manifest: Manifest, max_pixels: int, threads: int, tick: Callable[[int], None]
+    manifest: Manifest,
+    max_pixels: int,
+    threads: int,
+    tick: Callable[[int], None],
+    held: dict[str, Walked] | None = None,
 ) -> tuple[Manifest, list[ImageInfo], dict[str, DataError]]:
-    """Digest and header of every row; rows without a readable header are left out and explained."""
+    """Digest and header of every row; rows without a readable header are left out and explained.
 
-    def one(path: str) -> tuple[str, ImageInfo] | DataError:
+    Args:
+        held: Takes the first files, up to a bounded number of bytes, so that they need not be read and walked again.
+    """
+    room = _HELD
+
+    def one(path: str) -> tuple[str, ImageInfo, Walked | None] | DataError:
         try:
             data = manifest.source.read(path)
             if isinstance(data, bytes):
-                return files.sha256(data), probe(data, path, max_pixels)
+                walked = look_through(data, path, max_pixels)
+                kept = walked if len(data) <= _HELD_EACH else None
+                return files.sha256(data), probe(walked, path), kept
             height, width = data.shape[:2]
             mode = "L" if data.ndim == 2 or data.shape[2] == 1 else "RGB"
-            return files.sha256(np.ascontiguousarray(data).data), ImageInfo(width, height, mode, "array", 1)
+            return files.sha256(np.ascontiguousarray(data).data), ImageInfo(width, height, mode, "array", 1), None
         except DataError as error:
             return error
 
     digests, infos, good = [], [], []
     bad: dict[str, DataError] = {}
-    for row, found in enumerate(in_order(one, manifest.paths, threads)):
+    for row, found in enumerate(in_order(one, manifest.paths, threads, together=16)):
         if isinstance(found, DataError):
             bad[manifest.paths[row]] = found
         else:
             digests.append(found[0])
             infos.append(found[1])
             good.append(row)
+            walked = found[2]
+            if held is not None and walked is not None and room > 0:
+                held[manifest.paths[row]] = walked
+                room -= len(walked.data) + len(walked.container.pixels)
         tick(row + 1)
     kept = manifest.keep(np.array(good, dtype=np.int64)) if bad else manifest
     return kept.replace(digests=tuple(digests)), infos, bad
@@ -167,31 +189,3 @@ def _choose(infos: list[ImageInfo], options: DataOptions, default_size: int) -> 
         background=options.background,
         max_pixels=options.max_pixels,
     )
-
-
-def _statistics(
-    store: Store, rows: np.ndarray, preprocess: Preprocess, how: str
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation a channel, on 0..1, exactly: from a count of the 256 levels of the central cuts."""
-    channels = preprocess.channels
-    if how == "none":
-        return (0.0,) * channels, (1.0,) * channels
-    if how == "imagenet":
-        if channels == 3:
-            return _IMAGENET
-        return (sum(_IMAGENET[0]) / 3,), (sum(_IMAGENET[1]) / 3,)
-    counts = np.zeros((channels, 256), np.int64)
-    block = store.block()
-    for start in range(0, len(rows), 1024):
-        part = rows[start : start + 1024]
-        pictures = [block[part]] if block is not None else [store.picture(row)[None] for row in part]
-        for several in pictures:
-            top, left = preprocess.centre(*several.shape[1:3])
-            seen = several[:, top : top + preprocess.height, left : left + preprocess.width]
-            for channel in range(channels):
-                counts[channel] += np.bincount(seen[..., channel].reshape(-1), minlength=256)
-    levels = np.arange(256) / 255
-    mean = counts @ levels / counts.sum(axis=1)
-    spread = np.sqrt(np.maximum(counts @ levels**2 / counts.sum(axis=1) - mean**2, 0))
-    # a channel that never changes carries nothing; dividing by one leaves it at zero
-    return tuple(mean.tolist()), tuple(np.where(spread > 0, spread, 1.0).tolist())

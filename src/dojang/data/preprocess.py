@@ -16,7 +16,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
-from dojang.data.decode import MAX_PIXELS, decode, decode_image
+from dojang.data.decode import MAX_PIXELS, Walked, decode, decode_image
 from dojang.data.resize import Resize, with_pillow
 from dojang.errors import DataError
 
@@ -83,12 +83,12 @@ class Preprocess:
         return next((scale for scale in (8, 4, 2) if fraction >= scale), 1)
 
     def load(
-        self, data: bytes | np.ndarray, where: str, *, reduction: int = 1, resize: Resize = with_pillow
+        self, data: bytes | Walked | np.ndarray, where: str, *, reduction: int = 1, resize: Resize = with_pillow
     ) -> UInt8[np.ndarray, "h w c"]:
         """Decode and resize one picture to the size at which it is kept.
 
         Args:
-            data: Encoded bytes, or uint8 pixels (h, w) or (h, w, c) in RGB order.
+            data: Encoded bytes, looked through already or not; or uint8 pixels (h, w) or (h, w, c) in RGB order.
             where: Its name, for messages.
             reduction: What :meth:`reduction` gave, for training pictures; 1 decodes every pixel.
             resize: What resizes; all of them give the same bits.

@@ -152,3 +152,29 @@ int dojang_resize_rgb(const struct ArrowArray *array, int height, int width, uin
     free(bounds);
     return failed;
 }
+
+/* adds the levels of a cut, and their squares, to those of each channel, 1 or 3; line: bytes from row to row */
+void dojang_sums(const uint8_t *in, int64_t line, int64_t height, int64_t width, int64_t channels, int64_t *sums,
+                 int64_t *squares) {
+    /* a multiple of 3 and of 1 long, so that a lane has one channel in every part of a row */
+    enum { PART = 192 };
+    for (int64_t left = 0; left < width * channels; left += PART) {
+        int some = width * channels - left < PART ? (int)(width * channels - left) : PART;
+        /* 65,536 rows of the square of 255 still fit */
+        for (int64_t top = 0; top < height; top += 65536) {
+            uint32_t sum[PART] = {0}, square[PART] = {0};
+            int64_t last = height - top < 65536 ? height : top + 65536;
+            for (int64_t y = top; y < last; y++) {
+                const uint8_t *row = in + y * line + left;
+                for (int j = 0; j < some; j++) {
+                    sum[j] += row[j];
+                    square[j] += (uint32_t)row[j] * row[j];
+                }
+            }
+            for (int j = 0; j < some; j++) {
+                sums[j % channels] += sum[j];
+                squares[j % channels] += square[j];
+            }
+        }
+    }
+}

@@ -57,13 +57,11 @@ def fastest(pixels: int) -> Resize:
 
 @functools.cache
 def kernel() -> Resize | None:
-    """The kernel, compiled if the cache does not hold it; None where it cannot be, or does not give Pillow's bits."""
-    try:
-        library = ctypes.CDLL(str(_built()))
-    except (OSError, subprocess.SubprocessError, DojangError):
-        # no compiler that works, or a cache that cannot be written
+    """The kernel; None where it cannot be compiled, or does not give Pillow's bits."""
+    found = library()
+    if found is None:
         return None
-    run = library.dojang_resize_rgb
+    run = found.dojang_resize_rgb
     address, whole = ctypes.c_void_p, ctypes.c_int
     run.argtypes = [address, whole, whole, address, whole, whole, ctypes.c_float * 4, whole]
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
@@ -89,6 +87,16 @@ def kernel() -> Resize | None:
         return with_pillow(image, size, interpolation, box)
 
     return resize if _agrees(resize) else None
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The functions of resize.c, compiled if the cache does not hold them; None where they cannot be."""
+    try:
+        return ctypes.CDLL(str(_built()))
+    except (OSError, subprocess.SubprocessError, DojangError):
+        # no compiler that works, or a cache that cannot be written
+        return None
 
 
 def _agrees(resize: Resize) -> bool:

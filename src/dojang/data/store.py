@@ -19,6 +19,7 @@ import numpy as np
 from dojang import files
 from dojang.data import cache
 from dojang.data.ahead import in_order
+from dojang.data.decode import Walked
 from dojang.data.manifest import Manifest
 from dojang.data.preprocess import Preprocess
 from dojang.data.resize import fastest
@@ -78,6 +79,7 @@ def build(
     preprocess: Preprocess,
     *,
     reductions: np.ndarray | None = None,
+    held: dict[str, Walked] | None = None,
     place: str = "auto",
     threads: int = 1,
     tick: Callable[[int], None] = lambda done: None,
@@ -90,6 +92,7 @@ def build(
         preprocess: Its resize decides the size at which pictures are kept.
         reductions: int (n,), at what fraction of its sides each is decoded (training pictures only); None for all of
             every picture.
+        held: Files that need not be read again, by path; each is let go as soon as it is decoded.
         place: "memory", "disk", or "auto".
         tick: Called with the number of pictures done.
 
@@ -111,7 +114,8 @@ def build(
         def one(row: tuple[str, int]) -> np.ndarray | DataError:
             path, reduction = row
             try:
-                return preprocess.load(manifest.source.read(path), path, reduction=reduction, resize=resize)
+                data = (held or {}).pop(path, None) or manifest.source.read(path)
+                return preprocess.load(data, path, reduction=reduction, resize=resize)
             except DataError as error:
                 return error
 
