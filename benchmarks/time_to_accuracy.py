@@ -45,7 +45,12 @@ RECIPES: dict[str, dict[str, str]] = {
     "sprint-fp32": dict.fromkeys(DATASETS, f"--model sprint --precision fp32 {_ALL}"),
     # the plain loop's network, batches and optimizer: what the loop alone brings
     "same-network": {task: f"--model {model} --schedule constant {_ALL}" for task, model in _SAME.items()},
+    # other points between time and accuracy; run where they are named
+    "sprint-s": dict.fromkeys(DATASETS, f"--model sprint-s {_ALL}"),
+    "sprint-m": dict.fromkeys(DATASETS, f"--model sprint-m {_ALL}"),
+    "sprint-l": dict.fromkeys(DATASETS, f"--model sprint-l {_ALL}"),
 }
+DEFAULT = ("sprint", "sprint-fp32", "same-network")
 Entrants = dict[str, Callable[[str, int], dict[str, Any]]]
 
 
@@ -149,7 +154,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--prepared", type=Path, default=Path("build/peers-data"), help="made once, for the peers")
     parser.add_argument("--tasks", default=",".join(DATASETS), help="which, separated by commas")
     parser.add_argument("--seeds", type=int, default=5, help="runs of everything")
-    parser.add_argument("--recipes", default=",".join(RECIPES), help="of dojang, separated by commas; '' for none")
+    parser.add_argument("--recipes", default=",".join(DEFAULT), help=f"of {', '.join(RECIPES)}; '' for none")
     parser.add_argument("--no-plain", dest="plain", action="store_false", help="leave the plain loops out")
     parser.add_argument("--peer-python", action="append", default=[], metavar="NAME=PATH", help="a peer's Python")
     parser.add_argument("--epochs", type=int, help="of the peers and the plain loop, instead of their own number")

@@ -71,17 +71,15 @@ def entrant(python: str, name: str, dataset: str, data: Path, seed: int, more: l
     if outcome.error:
         return {"failed": outcome.error}
     found = json.loads(outcome.out.splitlines()[-1])
-    work = None
-    if found["forward_flops_per_image"]:
-        # a backward pass takes two products where the forward pass takes one
-        work = 3 * found["forward_flops_per_image"] * found["images"]
+    forward = found["forward_flops_per_image"]
     return _record(
         outcome,
         train_seconds=found["train_seconds"],
         test_seconds=found["test_seconds"],
         top1=found["test_top1"],
         precision="fp32",
-        training_flop=work,
+        # a backward pass takes two products where the forward pass takes one
+        training_flop=3 * forward * found["images"] if forward else None,
         details=found,
     )
 
@@ -103,7 +101,7 @@ def dojang(flags: str, dataset: str, data_root: Path, seed: int) -> dict[str, An
         folder = Path(json.loads(outcome.out)["run"])
         metrics = json.loads((folder / "metrics.json").read_text())
         environment = json.loads((folder / "env.json").read_text())
-        work = _work(folder, metrics["training"]["steps"])
+        arithmetic = _arithmetic(folder)
     test, training = metrics["test"], metrics["training"]
     return _record(
         outcome,
@@ -111,8 +109,8 @@ def dojang(flags: str, dataset: str, data_root: Path, seed: int) -> dict[str, An
         test_seconds=_first(training.get("evaluation_seconds"), test.get("seconds")),
         top1=_value(test["top1"]),
         top1_tta=_value(test.get("top1_tta")),
-        precision=environment["precision"],
-        training_flop=work,
+        precision=arithmetic.get("precision", environment["precision"]),
+        training_flop=_training_flop(arithmetic, training["steps"]),
         details={"flags": flags, "training": training, "environment": environment},
     )
 
@@ -129,13 +127,16 @@ def _record(outcome: Outcome, *, train_seconds: float, test_seconds: float | Non
     }
 
 
-def _work(folder: Path, steps: int) -> int | None:
-    """Floating-point operations of a run's training, counted in a process of its own; None where they are not known."""
+def _arithmetic(folder: Path) -> dict[str, Any]:
+    """What yardstick.py finds in a run folder, in a process of its own; nothing where it cannot."""
     outcome = process([sys.executable, str(HERE / "yardstick.py"), "--run", str(folder)])
-    if outcome.error:
-        return None
-    found = json.loads(outcome.out)
-    return int(3 * found["forward_flops_per_image"] * found["batch_size"] * steps)
+    return {} if outcome.error else dict(json.loads(outcome.out))
+
+
+def _training_flop(arithmetic: dict[str, Any], steps: int) -> int | None:
+    """Floating-point operations of a training of so many steps; None where a forward pass could not be counted."""
+    forward = arithmetic.get("forward_flops_per_image")
+    return 3 * forward * arithmetic["batch_size"] * steps if forward else None
 
 
 def _value(score: Any) -> float | None:

@@ -1,7 +1,7 @@
 """What the times are divided by: the machine's matrix products, and the arithmetic of a dojang run.
 
 python benchmarks/peers/yardstick.py               rates of matrix products, fp32 and bf16
-python benchmarks/peers/yardstick.py --run RUN     operations of one forward pass of its network, and its batch
+python benchmarks/peers/yardstick.py --run RUN     operations of one forward pass of its network, batch, precision
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ def arithmetic(run: Path) -> dict[str, Any]:
     size = card.preprocess
     example = torch.zeros(1, 1 if size["mode"] == "L" else 3, size["height"], size["width"])
     recipe = yaml.safe_load((run / "args.yaml").read_text())
-    return {"forward_flops_per_image": flops(model, example), "batch_size": recipe["batch_size"]}
+    return {
+        "forward_flops_per_image": flops(model, example),
+        "batch_size": recipe["batch_size"],
+        "precision": recipe["precision"],
+    }
 
 
 def main() -> None:
