@@ -25,7 +25,11 @@ def decoding(threads: int) -> list[Rate]:
     facts = {"format": "JPEG", "width": WIDTH, "height": HEIGHT, "bytes": sum(map(len, pictures)) // PICTURES}
     amounts = {"images_per_s": float(PICTURES), "megapixel_per_s": PICTURES * WIDTH * HEIGHT / 1e6}
     return [
-        Rate(facts | {"threads": n}, Work(f"decode, {n} threads", functools.partial(_prepare, pictures, n)), amounts)
+        Rate(
+            facts | {"threads": n},
+            Work(f"decode, {n} thread{'s' * (n > 1)}", functools.partial(_prepare, pictures, n)),
+            amounts,
+        )
         for n in sorted({1, threads})
     ]
 
