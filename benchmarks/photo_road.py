@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=60, help="photographs of 8 megapixels")
     parser.add_argument("--size", type=int, default=128, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "photo_road.json")
+    parser.add_argument("--only", choices=("photographs", "large"), help="the other's results in the file stay")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one == "torchvision":
@@ -185,19 +186,21 @@ def main() -> None:
         }[options.one]
         print(json.dumps(dojang_epochs(options.data, options.size, options.threads, chosen)))
         return
-    result: dict[str, Any] = {
+    result: dict[str, Any] = json.loads(options.out.read_text()) if options.only and options.out.exists() else {}
+    result |= {
         "what": "seconds from files in the page cache to the last picture; torchvision: ImageFolder, Resize, "
         f"CenterCrop, ToTensor, DataLoader(num_workers={options.threads}); dojang: find and prepare on as many threads",
         "compile_seconds": round(statistics.median(compile_seconds() for _ in range(3)), 3),
         "resize_ms_per_megapixel": resize_rates(options.data, 128),
     }
-    for size in (128, 224):
+    for size in (128, 224) if options.only != "large" else ():
         pairs = compare(("torchvision", "dojang"), options.data, options, size)
         result[f"photographs_{size}"] = summary(pairs, "dojang", "first", "first")
         result[f"later_epochs_{size}"] = summary(pairs, "dojang", "later", "later")
-    with tempfile.TemporaryDirectory() as folder:
-        enlarge(options.data, Path(folder), options.large)
-        pairs = compare(("torchvision", "dojang_train", "dojang_unscaled", "dojang"), Path(folder), options, 128)
+    if options.only != "photographs":
+        with tempfile.TemporaryDirectory() as folder:
+            enlarge(options.data, Path(folder), options.large)
+            pairs = compare(("torchvision", "dojang_train", "dojang_unscaled", "dojang"), Path(folder), options, 128)
         result["eight_megapixels_128"] = {
             "all_for_training": summary(pairs, "dojang_train", "first", "first"),
             "all_for_training_not_scaled": summary(pairs, "dojang_unscaled", "first", "first"),

@@ -92,10 +92,10 @@ class ImageInfo:
 
 
 class Walked(NamedTuple):
-    """A file that was looked through already, by :func:`look_through`."""
+    """What :func:`look_through` found in a file, and the bytes that it had."""
 
-    data: bytes
     container: Container
+    size: int
 
 
 class Decoded(NamedTuple):
@@ -131,8 +131,8 @@ def probe(data: bytes | Walked, where: str, max_pixels: int = MAX_PIXELS) -> Ima
         >>> probe(file.getvalue(), "a.png")
         ImageInfo(width=4, height=3, mode='L', format='PNG', frames=1)
     """
-    data, container = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
-    with _explained(data, where, container):
+    container, size = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
+    with _explained(size, where, container):
         mode = _opened(container).mode
     sides = container.width, container.height
     width, height = sides if container.orientation < 5 else sides[::-1]
@@ -212,10 +212,10 @@ def decode_image(
         ((9, 4), (0.0, 0.0, 8.25, 4.0))
     """
     _check(mode, background)
-    data, container = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
+    container, size = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
     # a file that was looked through may have been allowed more
     _check_size(container, where, max_pixels)
-    with _explained(data, where, container):
+    with _explained(size, where, container):
         image = _opened(container)
         small = image.draft(None, _reduced(image.size, reduction)) if reduction > 1 else None
         # all bytes at once: libjpeg need not stop and wait for more of them
@@ -249,9 +249,9 @@ def look_through(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Walke
     try:
         container = walk(data, format)
     except BrokenError as error:
-        raise _broken(data, where, format, str(error)) from None
+        raise _broken(len(data), where, format, str(error)) from None
     _check_size(container, where, max_pixels)
-    return Walked(data, container)
+    return Walked(container, len(data))
 
 
 def _check_size(container: Container, where: str, max_pixels: int) -> None:
@@ -278,20 +278,20 @@ def _opened(container: Container) -> ImageFile.ImageFile:
 
 
 @contextlib.contextmanager
-def _explained(data: bytes, where: str, container: Container) -> Iterator[None]:
+def _explained(size: int, where: str, container: Container) -> Iterator[None]:
     try:
         yield
     except _FAILURES as error:
         reason = str(error) if " " in str(error) else f"Pillow stopped with {type(error).__name__} {error}".rstrip()
         if isinstance(error, MemoryError):
             reason = f"there is no memory for {container.width:,} x {container.height:,} pixels"
-        raise _broken(data, where, container.format, reason) from error
+        raise _broken(size, where, container.format, reason) from error
 
 
-def _broken(data: bytes, where: str, format: str, reason: str) -> DataError:
+def _broken(size: int, where: str, format: str, reason: str) -> DataError:
     return DataError(
         "D102",
-        f"{where!r} is a {format} file that cannot be decoded: {reason} ({len(data):,} bytes).",
+        f"{where!r} is a {format} file that cannot be decoded: {reason} ({size:,} bytes).",
         fix=f"replace it with a whole copy, {_SKIP}",
     )
 

@@ -45,8 +45,8 @@ def statistics(
 def _sums(store: Store, rows: np.ndarray, preprocess: Preprocess) -> tuple[list[int], list[int]]:
     """The sum of the levels of each channel, and that of their squares."""
     height, width, channels = preprocess.height, preprocess.width, preprocess.channels
-    compiled = library() if len(rows) * height * width >= WORTH else None
-    if compiled is not None and store.buffer.flags.c_contiguous:
+    compiled = library() if store.buffer.size >= WORTH else None
+    if compiled is not None:
         found = np.zeros((2, channels), np.int64)
         run = compiled.dojang_sums
         address, whole = ctypes.c_void_p, ctypes.c_int64

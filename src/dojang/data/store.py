@@ -27,6 +27,8 @@ from dojang.errors import DataError
 
 # raise it when decoding or resizing changes a single bit
 VERSION = 1
+# pixels that a thread decodes between two hand-overs
+_PARCEL = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ def build(
     """
     if reductions is None:
         reductions = np.ones(len(manifest), np.int64)
-    resize = fastest(int((sizes.prod(axis=1) // reductions**2).sum()))
+    pixels = int((sizes.prod(axis=1) // reductions**2).sum())
+    resize = fastest(pixels)
+    # of small pictures some at a time: a thread that is woken for each would wait for its turn longer than it works
+    together = max(1, min(8, _PARCEL * len(manifest) // max(1, pixels)))
     different, counts = np.unique(sizes.reshape(-1, 2), axis=0, return_counts=True)
     need = 0
     for (height, width), count in zip(different.tolist(), counts.tolist(), strict=True):
@@ -120,7 +125,7 @@ def build(
                 return error
 
         rows = zip(manifest.paths, reductions.tolist(), strict=True)
-        for done, picture in enumerate(in_order(one, rows, threads), 1):
+        for done, picture in enumerate(in_order(one, rows, threads, together), 1):
             yield picture
             tick(done)
 

@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dojang.data import resize
-from dojang.data.resize import FILTERS, Resize, with_pillow
+from dojang.data import resize, statistics
+from dojang.data.options import DataOptions
+from dojang.data.pairs import from_pairs
+from dojang.data.prepare import Prepared, prepare
+from dojang.data.resize import FILTERS, Box, Resize, with_pillow
 
 needs_compiler = pytest.mark.skipif(not (shutil.which("gcc") or shutil.which("cc")), reason="no C compiler")
 
@@ -139,6 +142,36 @@ def test_sums_are_numpy_s(compiled: Resize) -> None:
         library.dojang_sums(*at, height, width, channels, found[0].ctypes.data, found[1].ctypes.data)
         cut = levels[:, 2:-1].astype(np.int64)
         assert found.tolist() == [(cut.sum((0, 1)) + 1).tolist(), ((cut**2).sum((0, 1)) + 1).tolist()]
+
+
+@needs_compiler
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_set_prepared_with_the_kernel_is_the_same(
+    compiled: Resize, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Store, mean and deviation, to the last bit."""
+    sizes = [(40, 31), (50, 64), (33, 70)]
+    arrays = [np.asarray(noise(*size, seed=i).convert(mode)) for i, size in enumerate(sizes)]
+    pairs = [(array, "ab"[i % 2]) for i, array in enumerate(arrays)]
+    manifest = from_pairs(pairs).replace(splits=("train",) * 3)
+
+    def made() -> Prepared:
+        return prepare(manifest, DataOptions(imgsz=12), seed=0, default_size=12, threads=0, assign=False)
+
+    plain = made()
+    asked: list[str] = []
+
+    def counted(image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None) -> np.ndarray:
+        asked.append(interpolation)
+        return compiled(image, size, interpolation, box)
+
+    monkeypatch.setattr(resize, "WORTH", 0)
+    monkeypatch.setattr(statistics, "WORTH", 0)
+    monkeypatch.setattr(resize, "kernel", lambda: counted)
+    fast = made()
+    assert len(asked) == 3
+    assert np.array_equal(fast.store.buffer, plain.store.buffer)
+    assert fast.preprocess == plain.preprocess
 
 
 @needs_compiler
