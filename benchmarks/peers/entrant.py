@@ -181,6 +181,8 @@ def report(
                 "epochs": options.epochs,
                 "batch_size": options.batch_size,
                 "whole": options.whole,
+                "limit_batches": options.limit_batches,
+                "limit_seconds": options.limit_seconds,
                 "train_images": DATASETS[options.dataset].count,
                 "steps": clock.steps,
                 "images": clock.images,

@@ -50,6 +50,13 @@ def process(words: list[str]) -> Outcome:
     return Outcome(out, tail, wall, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
+def warm(folder: Path) -> None:
+    """Read every file once, so that none of the entrants waits for the disk where another did not."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.read_bytes()
+
+
 def entrant(python: str, name: str, dataset: str, data: Path, seed: int, more: list[str]) -> dict[str, Any]:
     """A peer, or the plain loop, by its script.
 
@@ -67,6 +74,7 @@ def entrant(python: str, name: str, dataset: str, data: Path, seed: int, more: l
     peer, _, model = name.partition(":")
     script = HERE / ("plain.py" if peer == "plain" else f"{peer}_peer.py")
     words = [python, str(script), "--data", str(data), "--dataset", dataset, "--seed", str(seed), *more]
+    warm(data / "folders" / dataset)
     outcome = process([*words, "--model", model] if model else words)
     if outcome.error:
         return {"failed": outcome.error}

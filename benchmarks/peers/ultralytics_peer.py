@@ -48,6 +48,8 @@ def main() -> None:
 
     model.add_callback("on_train_batch_end", counted)
     folder = options.data / "folders" / options.dataset
+    # its first three epochs step the optimizer up to four times as often, which would not be the rate of the others
+    more = {} if options.whole else {"warmup_epochs": 0}
     with tempfile.TemporaryDirectory(prefix="ultralytics-run-") as project:
         with clock:
             model.train(
@@ -63,6 +65,7 @@ def main() -> None:
                 project=project,
                 name="train",
                 verbose=False,
+                **more,
             )
         top1 = seconds = None
         if options.whole:
