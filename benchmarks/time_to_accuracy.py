@@ -59,7 +59,8 @@ def machine() -> dict[str, Any]:
     from dojang.runs.environment import describe
 
     found = describe(torch.device("cpu"), torch.get_num_threads(), {"cores": os.cpu_count()})
-    return {**found, "platform": platform.system()}
+    # the kernel's own name says nothing of the machine
+    return {name: value for name, value in found.items() if name != "system"} | {"system": platform.system()}
 
 
 def commit() -> str | None:
