@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,13 @@ def cache_folder() -> Path:
     given = os.environ.get("DOJANG_CACHE")
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(given) if given else Path(base) / "dojang"
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """A folder of the system's temporary ones for what another program writes; it goes with the block."""
+    with tempfile.TemporaryDirectory(prefix="dojang-") as folder:
+        yield Path(folder)
 
 
 def _alive(pid: int) -> bool:
