@@ -45,10 +45,23 @@ def matplotlib_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("matplotlib")
 
 
+@pytest.fixture(scope="session")
+def native_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests: compiling the kernels takes a second or two."""
+    return tmp_path_factory.mktemp("native")
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, matplotlib_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(
+    tmp_path_factory: pytest.TempPathFactory,
+    matplotlib_folder: Path,
+    native_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """An empty home folder, beside ``tmp_path`` and not in it; caches lie below it."""
     folder = tmp_path_factory.mktemp("home")
+    (folder / ".cache" / "dojang").mkdir(parents=True)
+    (folder / ".cache" / "dojang" / "native").symlink_to(native_folder)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / ".cache"))
     monkeypatch.setenv("DOJANG_CACHE", str(folder / ".cache" / "dojang"))

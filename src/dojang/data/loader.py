@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from dojang import seeds
 from dojang.data.ahead import in_order
-from dojang.data.augment import Augment, cut
+from dojang.data.augment import Augment, cut, cut_alike
 from dojang.data.preprocess import Preprocess
 from dojang.data.store import Store
 
@@ -27,6 +28,22 @@ class Pictures:
 
     pixels: UInt8[np.ndarray, "b h w c"]
     rows: Int64[np.ndarray, " b"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def parts(self, size: int | None) -> list[Pictures]:
+        """The same in parts of about equal length, none above ``size``; None leaves it whole.
+
+        >>> several = Pictures(np.zeros((7, 1, 1, 1), np.uint8), np.arange(7))
+        >>> [part.rows.tolist() for part in several.parts(3)]
+        [[0, 1, 2], [3, 4], [5, 6]]
+        """
+        count = math.ceil(len(self) / size) if size else 1
+        if count <= 1:
+            return [self]
+        bounds = [len(self) - len(self) * (count - i) // count for i in range(count + 1)]
+        return [Pictures(self.pixels[a:b], self.rows[a:b]) for a, b in pairwise(bounds)]
 
 
 class Loader:
@@ -62,6 +79,11 @@ class Loader:
         whole = self._block is not None and self._block.shape[1:3] == self.size
         moves = augment is not None and (augment.flip != "none" or augment.padding > 0)
         self._plain = whole and not moves
+        self._few_windows = False
+        if self._block is not None and augment is not None:
+            rooms = [self._block.shape[axis + 1] + 2 * augment.padding - self.size[axis] + 1 for axis in (0, 1)]
+            # cutting together pays while many pictures share a window
+            self._few_windows = min(rooms) > 0 and 4 * rooms[0] * rooms[1] <= batch_size
         self.steps = math.ceil(len(rows) / batch_size)
         # batches of one that the user asked for stay
         if drop_single and len(rows) % batch_size == 1:
@@ -85,18 +107,21 @@ class Loader:
         """The pictures of some rows as they come up in an epoch."""
         if self._plain and self._block is not None:
             return Pictures(self._block[rows], rows)
-        out = np.empty((len(rows), *self.size, self.store.channels), np.uint8)
         draws = self.augment.draw(self.seed, epoch, rows) if self.augment else None
+        pad, fill = (self.augment.padding, self.augment.fill) if self.augment else (0, "black")
+        if self._block is not None and self.augment and draws and self._few_windows:
+            centred = self.augment.crop != "random"
+            return Pictures(cut_alike(self._block[rows], self.size, pad, fill, draws, centred), rows)
+        out = np.empty((len(rows), *self.size, self.store.channels), np.uint8)
         for i, row in enumerate(rows):
             picture = self.store.picture(row)
             top, left = self.preprocess.centre(*picture.shape[:2])
             mirrored = upended = False
             if self.augment and draws:
                 if self.augment.crop == "random":
-                    pad = self.augment.padding
                     room_h = picture.shape[0] + 2 * pad - self.size[0] + 1
                     room_w = picture.shape[1] + 2 * pad - self.size[1] + 1
                     top, left = int(draws.down[i] * room_h) - pad, int(draws.right[i] * room_w) - pad
                 mirrored, upended = bool(draws.mirrored[i]), bool(draws.upended[i])
-            out[i] = cut(picture, self.size, top, left, mirrored, upended)
+            out[i] = cut(picture, self.size, top, left, mirrored, upended, fill)
         return Pictures(out, rows)

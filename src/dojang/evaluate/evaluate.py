@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from dojang.data.loader import Loader
 from dojang.data.manifest import Manifest, many
 from dojang.data.store import Store
 from dojang.errors import DataError, did_you_mean
+from dojang.evaluate import views
 from dojang.metrics import intervals, scores
 from dojang.predict.predictor import Predictor
 
@@ -27,6 +29,8 @@ class Evaluation:
         true: int64 (n,), label ids in the order of ``labels``.
         probabilities: float32 (n, classes).
         labels: Names of the classes.
+        seconds: That the answers took.
+        augmented: As ``probabilities``, with test-time augmentation; None where there was none.
     """
 
     split: str
@@ -34,6 +38,8 @@ class Evaluation:
     true: np.ndarray
     probabilities: np.ndarray
     labels: tuple[str, ...]
+    seconds: float = 0.0
+    augmented: np.ndarray | None = None
 
     @property
     def predicted(self) -> np.ndarray:
@@ -64,19 +70,31 @@ class Evaluation:
         def macro(t: np.ndarray, p: np.ndarray) -> float:
             return scores.macro_f1(scores.confusion_matrix(t, p, classes))
 
+        if self.augmented is not None:
+            right = int((true == self.augmented.argmax(axis=1)).sum())
+            found["top1_tta"] = intervals.proportion(right, n).as_dict()
         chosen = -np.log(np.maximum(self.probabilities[np.arange(n), true].astype(np.float64), 1e-12))
         found["balanced_accuracy"] = intervals.bootstrap(balanced, true, predicted, strata=true).as_dict()
         found["macro_f1"] = intervals.bootstrap(macro, true, predicted, strata=true).as_dict()
         found["log_loss"] = intervals.bootstrap(lambda c: float(c.mean()), chosen, strata=true).as_dict()
+        found["seconds"] = round(self.seconds, 3)
         return found
 
 
 def evaluate(
-    predictor: Predictor, store: Store, manifest: Manifest, split: str, *, batch_size: int = 250, threads: int = 0
+    predictor: Predictor,
+    store: Store,
+    manifest: Manifest,
+    split: str,
+    *,
+    batch_size: int = 250,
+    threads: int = 0,
+    tta: str = "none",
 ) -> Evaluation:
-    """The single-view float32 answers to all pictures of a split.
+    """The single-view float32 answers to all pictures of a split, and beside them those with test-time augmentation.
 
     Args:
+        tta: "none", or views of :func:`dojang.evaluate.views.views`.
         store: Made with the predictor's preprocessing.
         manifest: Its classes may be fewer than the predictor's, in another order; they are matched by name.
 
@@ -88,14 +106,25 @@ def evaluate(
         have = [name for name, counts in manifest.counts().items() if sum(counts.values())]
         raise DataError("D121", f"the data has no {split!r} pictures; it has {', '.join(have) or 'none'}.")
     ids = match(manifest, predictor.labels, split)
-    loader = Loader(store, rows, predictor.preprocess, batch_size=batch_size, threads=threads)
-    answers = [predictor.probabilities(pictures.pixels) for pictures in loader.batches()]
+
+    def loader(some: np.ndarray) -> Loader:
+        return Loader(store, some, predictor.preprocess, batch_size=batch_size, threads=threads)
+
+    began = time.perf_counter()
+    answers = np.concatenate([predictor.probabilities(pictures.pixels) for pictures in loader(rows).batches()])
+    augmented = None
+    if tta != "none":
+        augmented, again = answers.copy(), views.doubtful(answers)
+        several = [views.ask_again(predictor, pictures.pixels, tta) for pictures in loader(rows[again]).batches()]
+        augmented[again] = np.concatenate(several)
     return Evaluation(
         split,
         tuple(manifest.paths[row] for row in rows),
         ids[manifest.targets[rows]],
-        np.concatenate(answers),
+        answers,
         predictor.labels,
+        time.perf_counter() - began,
+        augmented,
     )
 
 

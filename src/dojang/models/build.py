@@ -17,13 +17,14 @@ from dojang.models.init import initialise
 from dojang.models.layers import Network
 from dojang.models.mlp import MLP
 from dojang.models.options import ModelOptions
-from dojang.models.presets import PRESETS
+from dojang.models.presets import PRESETS, suggested
+from dojang.models.sprint import Sprint
 from dojang.registry import Registry
 
 MODELS: Registry[type[Network]] = Registry("model", "C203")
 """The class behind every preset."""
 for _name in PRESETS:
-    MODELS.add(_name, {"mlp": MLP, "cnn": CNN}[PRESETS[_name].family])
+    MODELS.add(_name, {"mlp": MLP, "cnn": CNN, "sprint": Sprint}[PRESETS[_name].family])
 
 _OPTIONS = recipe.options_of(ModelOptions)
 _MOST_PARAMETERS = 2_000_000_000
@@ -41,7 +42,7 @@ def build(
     """A fresh network, on the CPU; the same seed gives the same bits, and torch's own generator is left as it was.
 
     Args:
-        name: A preset, or a class of one's own as ``FILE.py:CLASS``.
+        name: A preset, "auto" for the one that suits the size, or a class of one's own as ``FILE.py:CLASS``.
         in_channels: Of the pictures: 1 or 3.
         classes: How many scores it gives.
         image_size: Height and width.
@@ -57,6 +58,7 @@ def build(
         >>> sum(p.numel() for p in net.parameters())
         119530
     """
+    name = suggested(*image_size) if name == "auto" else name
     given = dataclasses.asdict(options) if isinstance(options, ModelOptions) else dict(options or {})
     values = recipe.read(given, _OPTIONS, "the model's options")
     changes = {key: value for key, value in values.items() if value is not None and key != "model"}
@@ -119,7 +121,8 @@ def _arguments(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         if key not in fields:
             raise ConfigError(
                 "C204",
-                f"model {name!r} has no convolutions, so {key} does not apply to it.",
+                f"{key} does not apply to model {name!r}"
+                + (", which has no convolutions." if preset.family == "mlp" else ", whose form is fixed."),
                 fix=f"leave out --{key.replace('_', '-')}, or --model cnn",
             )
     arguments = {**preset.arguments, **changes}

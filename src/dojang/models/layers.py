@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from torch import nn
 
 from dojang.errors import ConfigError, did_you_mean, listing
+from dojang.models import fusion
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -87,9 +88,7 @@ class Network(nn.Module):
             raise self._refusal(x)
         if self.fixed_size and (x.shape[2] != self.image_size[0] or x.shape[3] != self.image_size[1]):
             raise self._refusal(x)
-        for layer in self.children():
-            x = layer(x)
-        return x
+        return fusion.run(list(self.children()), x)
 
     def _refusal(self, x: Tensor) -> ConfigError:
         height, width = self.image_size if self.fixed_size else ("height", "width")

@@ -16,11 +16,14 @@ class ModelOptions:
 
     Example:
         >>> ModelOptions(hidden_dims=(1024, 128)).model
-        'cnn'
+        'auto'
     """
 
     model: str = option(
-        "cnn", "the network: a preset (cnn, mlp, ...) or a class of your own (mynet.py:CNN)", metavar="NAME"
+        "auto",
+        "the network: a preset (sprint, cnn, mlp, ...) or a class of your own (mynet.py:CNN); auto takes sprint for "
+        "pictures of 28 to 64 pixels and cnn for others",
+        metavar="NAME",
     )
     conv_dims: tuple[int, ...] | None = option(
         None, "channels of the convolutional blocks, e.g. 32,64", low=1, metavar="N,N"

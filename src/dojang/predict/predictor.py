@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
 from dojang.data.ahead import in_order
@@ -70,13 +70,17 @@ class Predictor:
         return cls(model, card.labels, preprocess, temperature=card.temperature, device=device)
 
     @torch.inference_mode()
-    def probabilities(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Float32[np.ndarray, "b classes"]:
-        """Probabilities for pictures as :meth:`Preprocess.picture` gives them."""
+    def logits(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Float[Tensor, "b classes"]:
+        """The network's float32 scores, over the temperature, for pictures as :meth:`Preprocess.picture` gives them."""
         # torch warns of memory that it may not write, which decoded pictures often are
         own = torch.from_numpy(np.require(pixels, requirements="W"))
         images: Tensor = self.preprocess.normalise(own.to(self.device))
-        logits = self.model(images).float() / self.temperature
-        found: np.ndarray = logits.softmax(dim=1).cpu().numpy()
+        found: Tensor = self.model(images).float() / self.temperature
+        return found
+
+    def probabilities(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Float32[np.ndarray, "b classes"]:
+        """Probabilities for pictures as :meth:`Preprocess.picture` gives them."""
+        found: np.ndarray = self.logits(pixels).softmax(dim=1).cpu().numpy()
         return found
 
     def predict(

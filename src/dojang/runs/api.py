@@ -46,7 +46,7 @@ class Model:
         Model('mnist-cnn')
     """
 
-    def __init__(self, source: str | os.PathLike[str] | nn.Module = "cnn", *, model: nn.Module | None = None) -> None:
+    def __init__(self, source: str | os.PathLike[str] | nn.Module = "auto", *, model: nn.Module | None = None) -> None:
         self._module = source if isinstance(source, nn.Module) else model
         self._name = type(source).__name__ if isinstance(source, nn.Module) else os.fspath(source)
         self._predictor: Predictor | None = None
@@ -54,7 +54,7 @@ class Model:
             return
         if Path(self._name).exists() and self._name not in PRESETS:
             self._predictor = validation.load(self._name, model=model)
-        elif ".py:" not in self._name:
+        elif ".py:" not in self._name and self._name != "auto":
             PRESETS[self._name]
 
     def train(self, data: Any, *, reporter: Reporter | None = None, **options: Any) -> Run:

@@ -12,7 +12,7 @@ import dojang
 from dojang.errors import ConfigError
 
 #: a resume is exact only where these agree
-DECISIVE = ("torch", "machine", "device", "threads")
+DECISIVE = ("torch", "machine", "device", "threads", "native")
 
 
 def describe(device: torch.device, threads: int, choices: dict[str, Any]) -> dict[str, Any]:

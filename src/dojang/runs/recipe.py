@@ -15,7 +15,7 @@ from dojang import recipe
 from dojang.data.options import DataOptions
 from dojang.errors import ConfigError
 from dojang.models.options import ModelOptions
-from dojang.models.presets import PRESETS
+from dojang.models.presets import PRESETS, suggested
 from dojang.runs.options import RunOptions
 from dojang.tasks.classify.options import ClassifyOptions
 from dojang.train.options import OPTIMIZER_DEFAULTS, TrainOptions
@@ -46,15 +46,40 @@ class Recipe:
         return _build(self.values() | changes)
 
 
-def resolve(layers: Sequence[Mapping[str, Any]]) -> Recipe:
+@dataclasses.dataclass(frozen=True)
+class Circumstances:
+    """What a recipe depends on that is known only once the data is: size and number of pictures, kind of device."""
+
+    height: int
+    width: int
+    pictures: int
+    device: str
+
+
+def resolve(layers: Sequence[Mapping[str, Any]], known: Circumstances | None = None) -> Recipe:
     """The recipe that layers of checked values make, lowest first.
+
+    Args:
+        known: Chooses the network where the layers say "auto", and its schedule; None where the data is not known yet.
 
     Example:
         >>> resolve([{"model": "cifar-vgg"}, {"optimizer": "sgd"}]).train.lr
         0.1
+        >>> resolve([], Circumstances(32, 32, 50_000, "cpu")).train.batch_size
+        2000
     """
     named = recipe.merge(layers).get("model", OPTIONS["model"].default)
-    family = recipe.read(PRESETS[named].recipe, OPTIONS, f"preset {named}") if named in PRESETS else {}
+    typed = layers[-1:]
+    if named == "auto" and known:
+        named = suggested(known.height, known.width)
+        layers = [*layers, {"model": named}]
+    family: dict[str, Any] = {}
+    if named in PRESETS:
+        preset = PRESETS[named]
+        given = dict(preset.recipe)
+        if known:
+            given |= preset.plan(known.pictures, known.device)
+        family = recipe.read(given, OPTIONS, f"preset {named}")
     values: dict[str, Any] = {name: entry.default for name, entry in OPTIONS.items()}
     for layer in (family, *layers):
         if layer.get("optimizer", values["optimizer"]) != values["optimizer"]:
@@ -66,7 +91,7 @@ def resolve(layers: Sequence[Mapping[str, Any]]) -> Recipe:
         if values[name] is None:
             values[name] = default
     # an args.yaml holds both, so only what was typed together is a contradiction
-    if layers and layers[-1].get("time") is not None and "epochs" in layers[-1]:
+    if any(layer.get("time") is not None and "epochs" in layer for layer in typed):
         raise ConfigError("C210", "epochs and time are both given; training ends by one of them.", fix="--time 90s")
     return _build(values)
 

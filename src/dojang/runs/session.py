@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shlex
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import dojang
 from dojang import files, seeds
@@ -34,6 +35,7 @@ from dojang.train.budget import Budget
 from dojang.train.ema import Average
 from dojang.train.guard import Stop
 from dojang.train.log import Log, Reporter, read_table
+from dojang.train.precision import Agreement, compare, has_bf16
 from dojang.train.state import Keeper, State
 
 
@@ -68,6 +70,10 @@ class Session:
         # the same layout wherever a network comes from, or one trained first and loaded later would differ in bits
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.agreement: Agreement | None = None
+        if options.precision == "auto":
+            self.recipe = self.recipe.replace(precision=self._precision(model))
+            options = self.recipe.train
         average = Average(model, options.ema) if options.ema else None
         self.state = State(model, optimizers.make(model, options), average)
         self.keeper = Keeper(self.folder / names.STATE)
@@ -93,6 +99,7 @@ class Session:
         self.reporter.note(self._plan())
         if counters.step == 0:
             self._check()
+            self._fit_stem()
         began: dict[str, Any] = self.segments[-1] if self.segments else {"step": 0, "seconds": 0.0}
         budget = Budget(
             steps=None if options.time is not None else options.epochs * self.loaders.train.steps,
@@ -131,7 +138,8 @@ class Session:
         path = self.folder / (names.BEST if has_val else names.LAST)
         predictor = Predictor.load(path, model=self._twin(), device=self.device)
         splits = [name for name in ("val", "test") if len(self.prepared.manifest.rows(name))]
-        found = [evaluate(predictor, self.prepared.store, self.prepared.manifest, split) for split in splits]
+        tta = self.recipe.task.tta
+        found = [evaluate(predictor, self.prepared.store, self.prepared.manifest, split, tta=tta) for split in splits]
         picture = curves.curves(read_table(self.folder / "results.csv"), read_table(self.folder / "steps.csv"))
         files.write_bytes(self.folder / names.CURVES, picture)
         metrics: dict[str, Any] = evaluation_files.write(self.folder, found) if found else {"format": 1}
@@ -186,12 +194,45 @@ class Session:
             return copy.deepcopy(self.own)
         return self._fresh() if build.architecture(self.state.model) is None else None
 
+    def _precision(self, model: nn.Module) -> str:
+        """bf16 where the device has units for it and every layer of this network agrees with fp32 there."""
+        if not has_bf16(self.device):
+            return "fp32"
+        self.agreement = compare(model, self._sample(self.recipe.train.micro_batch or self.recipe.train.batch_size))
+        if self.agreement.close:
+            return "bf16"
+        a = self.agreement
+        self.reporter.note(
+            f"precision: fp32, since bf16 is wrong here by {100 * a.error:.3g} % in the {a.what} of {a.layer}"
+        )
+        return "fp32"
+
+    def _fit_stem(self) -> None:
+        """Let a network that wants to see the data first see it; that is part of training, also of its time."""
+        fit = getattr(self.state.model, "fit_stem", None)
+        if fit is None:
+            return
+        began = time.perf_counter()
+        p = self.prepared.preprocess
+        fit(self._sample(max(1, min(5000, 5_120_000 // (p.height * p.width)))))
+        if self.state.average:
+            self.state.average = Average(self.state.model, self.recipe.train.ema)
+        self.state.counters.elapsed += time.perf_counter() - began
+
+    def _sample(self, most: int) -> Tensor:
+        """Some training pictures as the network sees them, in the order of the first epoch."""
+        rows = self.prepared.manifest.rows("train")
+        order = seeds.permutation(seeds.key(self.recipe.train.seed, "order", 0), len(rows))
+        loader = Loader(self.prepared.store, rows[order[:most]], self.prepared.preprocess, batch_size=most)
+        images: Tensor = self.task.collate(next(iter(loader.batches()))).images
+        return images
+
     def _loaders(self) -> loop.Loaders:
         data, options, manifest = self.recipe.data, self.recipe.train, self.prepared.manifest
         store, preprocess, threads = self.prepared.store, self.prepared.preprocess, data.workers or 0
         train, val = manifest.rows("train"), manifest.rows("val")
         norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.state.model.modules())
-        augment = Augment(data.flip or "none", data.crop_padding, data.train_crop)
+        augment = Augment(data.flip or "none", data.crop_padding, data.train_crop, data.crop_fill)
         loader = Loader(
             store,
             train,
@@ -232,8 +273,21 @@ class Session:
         length = f"{t.time:g} s" if t.time is not None else f"{t.epochs} epochs of {self.loaders.train.steps} steps"
         return (
             f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}; {t.optimizer}, lr {t.lr:g}, "
-            f"{t.schedule}; {length}, batch {t.batch_size}; {t.precision} on {self.device}, {t.threads} threads"
+            f"{t.schedule}; {length}, batch {t.batch_size}; {self._machine()}"
         )
+
+    def _machine(self) -> str:
+        """What was chosen for this machine, in a few words."""
+        t = self.recipe.train
+        words = [f"{t.precision} on {self.device}"]
+        if self.agreement and t.precision == "bf16":
+            words[0] += f" (layers within {100 * self.agreement.error:.2g} % of fp32)"
+        words += [f"{t.threads} thread" + ("s" if t.threads != 1 else "")] if self.device.type == "cpu" else []
+        words += [f"parts of {t.micro_batch}"] if t.micro_batch and t.micro_batch < t.batch_size else []
+        words += ["channels last"] if t.channels_last else []
+        words += ["C kernels"] if t.native else []
+        words += [f"flip {self.recipe.data.flip}"] if self.recipe.data.flip != "none" else []
+        return ", ".join(words)
 
     def _check(self) -> None:
         classes = len(self.prepared.manifest.classes)

@@ -21,6 +21,7 @@ from dojang.data.split import describe
 from dojang.errors import ConfigError, TrainError
 from dojang.models import own
 from dojang.models.presets import PRESETS
+from dojang.native import compiler
 from dojang.runs import environment, session
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
@@ -30,6 +31,7 @@ from dojang.runs.signals import asking
 from dojang.train import allocator
 from dojang.train.guard import Stopped
 from dojang.train.log import Reporter, Silent
+from dojang.train.options import TrainOptions
 from dojang.train.precision import device_named, threads_given
 
 #: what args.yaml says after the class of a model that was given as an object
@@ -61,13 +63,16 @@ def begin(
         TrainError: T320 when stopped by a signal; the run can be resumed.
     """
     reporter = reporter or Silent()
+    # a network of one's own has no family, so it trains by the plain recipe
+    layers = [{"model": "cnn"}, *layers] if model is not None else layers
     recipe = recipes.resolve(layers)
     device = device_named(recipe.train.device)
     project = names.outside(recipe.run.project, data)
-    recipe = _named(recipe, model)
-    recipe = recipe.replace(threads=threads_given(recipe.train.threads), device=str(device))
+    fixed = {"threads": threads_given(recipe.train.threads), "device": str(device)}
+    recipe = _named(recipe, model).replace(**fixed)
     manifest = open_data(data, recipe.data.data_root, recipe.data.download)
     prepared = _prepare(manifest, recipe, device, reporter)
+    recipe = _named(recipes.resolve(layers, _circumstances(prepared, device)), model).replace(**fixed)
     recipe = _settle(recipe, prepared)
     folder = files.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
@@ -87,9 +92,9 @@ def begin(
             "data_sha256": prepared.manifest.fingerprint(),
             "segments": [],
         }
-        session.write_card(folder, recipe, facts, _environment(recipe, device))
-        with _machine(recipe.train.threads), asking() as stop:
+        with _machine(recipe.train), asking() as stop:
             work = Session(folder, recipe, prepared, device, model, reporter, stop, [])
+            session.write_card(folder, work.recipe, facts, _environment(work.recipe, device))
             _to_the_end(work)
     return folder
 
@@ -155,7 +160,7 @@ def resume(
                 fix="bring the data back, or train a new run.",
             )
         recipe = recipe.replace(**changed)
-        with _machine(recipe.train.threads), asking() as stop:
+        with _machine(recipe.train), asking() as stop:
             work = Session(folder, recipe, prepared, device, model, reporter, stop, facts["segments"])
             work.resume()
             _extend(work, changed, inexact)
@@ -232,7 +237,7 @@ def _named(recipe: Recipe, model: nn.Module | None) -> Recipe:
     if model is not None:
         return recipe.replace(model=type(model).__name__ + GIVEN)
     if not own.is_own(name):
-        return recipe.replace(model=PRESETS[name].name)
+        return recipe.replace(model=name if name == "auto" else PRESETS[name].name)
     own.load_class(name)
     # the file is found again from wherever the run is resumed
     file, _, kind = name.rpartition(":")
@@ -270,7 +275,14 @@ def _prepare(manifest: Manifest, recipe: Recipe, device: torch.device, reporter:
     # how it was divided, or, where the data brings its own splits, what they are
     for sentence in prepared.manifest.notes[len(manifest.notes) :] or [f"data: {describe(prepared.manifest)}"]:
         reporter.note(sentence)
+    for sentence in prepared.notes:
+        reporter.note(sentence)
     return prepared
+
+
+def _circumstances(prepared: Prepared, device: torch.device) -> recipes.Circumstances:
+    p = prepared.preprocess
+    return recipes.Circumstances(p.height, p.width, len(prepared.manifest.rows("train")), device.type)
 
 
 def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
@@ -281,28 +293,35 @@ def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
         changes["imgsz"] = p.height
     if recipe.data.flip is None:
         # photographs may be mirrored; digits and letters may not
-        changes["flip"] = "horizontal" if p.mode == "RGB" and p.height > 64 else "none"
+        colour, large = p.mode == "RGB", p.height > 64
+        sprint = recipe.model.model in PRESETS and PRESETS[recipe.model.model].family == "sprint"
+        changes["flip"] = "alternating" if colour and sprint else "horizontal" if colour and large else "none"
     if recipe.data.workers is None:
         changes["workers"] = 0 if prepared.store.block() is not None else min(recipe.train.threads or 1, 4)
     if recipe.train.train_sample is None:
         changes["train_sample"] = min(max(len(manifest.rows("val")), 1000), len(manifest.rows("train")))
+    if recipe.train.native is None:
+        changes["native"] = recipe.train.device == "cpu" and compiler.library("blocks") is not None
+    if recipe.task.tta == "auto":
+        flip = changes.get("flip", recipe.data.flip)
+        changes["tta"] = "mirror+shift" if flip in ("horizontal", "alternating", "both") else "shift"
     return recipe.replace(**changes)
 
 
 def _environment(recipe: Recipe, device: torch.device) -> dict[str, Any]:
     t = recipe.train
     choices = {"precision": t.precision, "channels_last": t.channels_last, "fused": t.fused}
-    choices["memory_kept"] = allocator.can_keep()
+    choices |= {"memory_kept": allocator.can_keep(), "native": bool(t.native)}
     return environment.describe(device, t.threads or 1, choices)
 
 
 @contextlib.contextmanager
-def _machine(threads: int | None) -> Iterator[None]:
-    """Run the arithmetic on so many threads and with memory kept between steps; the caller gets both back."""
+def _machine(options: TrainOptions) -> Iterator[None]:
+    """Run the arithmetic as it was decided: threads, kernels, memory kept between steps; then all is as it was."""
     before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
+    torch.set_num_threads(options.threads or before)
     try:
-        with allocator.keeping():
+        with compiler.using(bool(options.native)), allocator.keeping():
             yield
     finally:
         torch.set_num_threads(before)

@@ -111,7 +111,7 @@ def validate(
             )
         split = split or "val"
         with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
-            found = evaluate(predictor, prepared.store, prepared.manifest, split)
+            found = evaluate(predictor, prepared.store, prepared.manifest, split, tta=recipe.task.tta)
             return folder, evaluation_files.write(folder, [found])
     prepared = _other(data, predictor, options or DataOptions(), threads, reporter)
     if prepared.bad and (options or DataOptions()).bad == "stop":

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from torch import nn
+from torch.optim import Optimizer
 
 from dojang import seeds
 from dojang.data.loader import Loader, Pictures
 from dojang.train.budget import Budget
 from dojang.train.guard import Stop, Stopped, check_finite, gradient_norm
 from dojang.train.log import Log, Reporter
+from dojang.train.micro import norms_over
 from dojang.train.optimizers import penalised
 from dojang.train.options import TrainOptions
 from dojang.train.precision import autocast
@@ -82,7 +85,8 @@ def fit(
     began = time.perf_counter() - counters.elapsed
     reporter.begin(budget.steps, budget.seconds, counters.step)
 
-    with contextlib.closing(_stream(loaders.train, counters.step)) as stream, _own_randomness(device):
+    streaming = contextlib.closing(_stream(loaders.train, counters.step))
+    with streaming as stream, _own_randomness(device), _thawed_after(model):
         model.train()
         while True:
             step = counters.step
@@ -95,7 +99,7 @@ def fit(
                 if row is not None:
                     counters.validated = step
                     counters.elapsed = time.perf_counter() - began
-                    lr = optimizer.param_groups[0]["lr"]
+                    lr = optimizer.param_groups[0]["lr"] / optimizer.param_groups[0]["share"]
                     seen = epoch if place == 0 else epoch + 1
                     row = {"step": step, "epoch": seen, "time": counters.elapsed, "lr": lr} | row
                     log.validated(row)
@@ -124,20 +128,20 @@ def fit(
                 raise Stopped(stop.signal)
 
             pictures = next(stream)
-            batch = task.collate(pictures)
             progress = budget.progress(step, counters.elapsed)
-            lr = (options.lr or 0.0) * rate(options.schedule, progress, options.warmup, options.final_lr)
-            for group in optimizer.param_groups:
-                group["lr"] = lr
+            lr = _set_rates(optimizer, options, progress)
             # dropout's bits depend on the step alone, so a resumed run draws the same ones
             torch.manual_seed(seeds.torch_seed(options.seed, "dropout", step, 0))
-            with autocast(options.precision, device):
-                loss, _ = task.loss(model, batch)
-            total = loss + options.l1 * sum(w.abs().sum() for w in weights) if options.l1 else loss
             optimizer.zero_grad(set_to_none=True)
-            total.backward()  # type: ignore[no-untyped-call]
+            value, parts = 0.0, pictures.parts(options.micro_batch)
+            with norms_over(model, len(parts)), autocast(options.precision, device):
+                for part in parts:
+                    loss, _ = task.loss(model, task.collate(part))
+                    total = loss + options.l1 * sum(w.abs().sum() for w in weights) if options.l1 else loss
+                    total = total * (len(part) / len(pictures)) if len(parts) > 1 else total
+                    total.backward()  # type: ignore[no-untyped-call]
+                    value += float(total.detach())
             norm = gradient_norm(model)
-            value = float(total.detach())
             check_finite(
                 value,
                 float(norm),
@@ -156,7 +160,7 @@ def fit(
             counters.last_loss = value
             counters.elapsed = time.perf_counter() - began
             log.step(counters.step, epoch, progress, lr, value)
-            reporter.step(counters.step, epoch, budget.progress(counters.step, counters.elapsed), value, len(batch))
+            reporter.step(counters.step, epoch, budget.progress(counters.step, counters.elapsed), value, len(pictures))
 
 
 def _stream(loader: Loader, step: int) -> Generator[Pictures, None, None]:
@@ -165,6 +169,29 @@ def _stream(loader: Loader, step: int) -> Generator[Pictures, None, None]:
     while True:
         yield from loader.batches(epoch, first)
         epoch, first = epoch + 1, 0
+
+
+def _set_rates(optimizer: Optimizer, options: TrainOptions, progress: float) -> float:
+    """Give every group its rate; what has come to the end of its part is frozen. Gives the rate of the run."""
+    lr = options.lr or 0.0
+    for group in optimizer.param_groups:
+        part = progress / group["until"]
+        group["lr"] = lr * group["share"] * rate(options.schedule, part, options.warmup, options.final_lr)
+        if part >= 1 and group["until"] < 1:
+            for parameter in group["params"]:
+                parameter.requires_grad_(False)
+    return lr * rate(options.schedule, progress, options.warmup, options.final_lr)
+
+
+@contextlib.contextmanager
+def _thawed_after(model: nn.Module) -> Iterator[None]:
+    """Parameters that were frozen on the way learn again in a next training."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dojang.registry import Registry
@@ -53,6 +54,119 @@ def _adagrad(groups: list[dict[str, Any]], o: TrainOptions) -> Optimizer:
     return torch.optim.Adagrad(groups, lr=o.lr or 0.0, fused=o.fused)
 
 
+@OPTIMIZERS.register("muon")
+def _muon(groups: list[dict[str, Any]], o: TrainOptions) -> Optimizer:
+    work = torch.bfloat16 if o.precision == "bf16" else torch.float32
+    return Muon(groups, lr=o.lr or 0.0, momentum=o.momentum or 0.0, work=work)
+
+
+class Muon(Optimizer):
+    """Steps of one length in every direction of a filter bank: momentum, then the nearest orthogonal matrix.
+
+    Filters are matrices (out_channels, rest) here; those of one shape are done together. A group's ``kind`` says how
+    its parameters are changed: "muon", "sgd" (Nesterov's momentum) or "adam".
+
+    Args:
+        groups: With ``kind`` and, for "muon", ``iterations`` and ``unit`` (keep every filter bank at the norm
+            sqrt(out_channels); for filters that a normalisation follows, whose length means nothing).
+        lr: Of groups that name none.
+        momentum: Of "muon" groups that name none.
+        work: The type in which matrices are made orthogonal.
+
+    Source: Keller Jordan, "Muon: an optimizer for hidden layers in neural networks", 2024; the coefficients and the
+    unit norm are those of github.com/KellerJordan/cifar10-airbench.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], lr: float, momentum: float, work: torch.dtype) -> None:
+        defaults = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "kind": "muon", "iterations": 5, "unit": False}
+        super().__init__(groups, defaults)
+        self.work = work
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Change every parameter that has a gradient."""
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if group["kind"] == "adam":
+                for parameter in parameters:
+                    self._adam(parameter, group)
+            elif group["kind"] == "sgd":
+                for parameter in parameters:
+                    update = self._nesterov(parameter, group, parameter.grad + group["weight_decay"] * parameter)
+                    parameter.sub_(update, alpha=group["lr"])
+            else:
+                self._orthogonal(parameters, group)
+
+    def _nesterov(self, parameter: Tensor, group: dict[str, Any], grad: Tensor) -> Tensor:
+        state = self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        state["momentum"].mul_(group["momentum"]).add_(grad)
+        return grad.add(state["momentum"], alpha=group["momentum"])
+
+    def _adam(self, parameter: Tensor, group: dict[str, Any]) -> None:
+        state = self.state[parameter]
+        if not state:
+            state |= {"step": 0, "mean": torch.zeros_like(parameter), "square": torch.zeros_like(parameter)}
+        state["step"] += 1
+        first, second = 0.9, 0.999
+        grad: Any = parameter.grad
+        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+        state["mean"].lerp_(grad, 1 - first)
+        state["square"].mul_(second).addcmul_(grad, grad, value=1 - second)
+        root = state["square"].sqrt().div_((1 - second ** state["step"]) ** 0.5).add_(1e-8)
+        parameter.addcdiv_(state["mean"], root, value=-group["lr"] / (1 - first ** state["step"]))
+
+    def _orthogonal(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
+        alike: dict[tuple[int, int], list[tuple[Tensor, Tensor]]] = {}
+        for parameter in parameters:
+            grad: Any = parameter.grad
+            matrix = _matrix(self._nesterov(parameter, group, grad), _last(parameter))
+            alike.setdefault((matrix.shape[0], matrix.shape[1]), []).append((parameter, matrix))
+        for (rows, columns), pairs in alike.items():
+            stack = torch.stack([matrix for _, matrix in pairs]).to(self.work)
+            updates = orthogonal(stack, group["iterations"]) * max(1.0, rows / columns) ** 0.5
+            for (parameter, _), update in zip(pairs, updates, strict=True):
+                # a view: both orders are without copies for the memory that they are chosen by
+                values = _matrix(parameter, _last(parameter))
+                if group["unit"]:
+                    values.mul_(rows**0.5 / values.norm())
+                elif group["weight_decay"]:
+                    values.mul_(1 - group["lr"] * group["weight_decay"])
+                values.sub_(update.to(values.dtype), alpha=group["lr"])
+
+
+def _last(parameter: Tensor) -> bool:
+    return parameter.ndim == 4 and not parameter.is_contiguous()
+
+
+def _matrix(values: Tensor, last: bool) -> Tensor:
+    """Filters (out, in, height, width) as a matrix (out, rest); with ``last`` in the order of channels_last memory."""
+    if last and values.ndim == 4:
+        values = values.permute(0, 2, 3, 1)
+    return values.reshape(len(values), -1)
+
+
+def orthogonal(stack: Float[Tensor, "n rows columns"], iterations: int) -> Float[Tensor, "n rows columns"]:
+    """Matrices with the same singular vectors and all singular values near 1, by Newton-Schulz iterations.
+
+    Five steps bring singular values to 0.7..1.2; three leave small ones smaller, which costs nothing in training.
+
+    Example:
+        >>> found = torch.linalg.svdvals(orthogonal(torch.diag(torch.tensor([1.0, 0.5]))[None], 5))
+        >>> bool(((found > 0.6) & (found < 1.3)).all())
+        True
+    """
+    tall = stack.shape[1] > stack.shape[2]
+    x: Tensor = stack.mT if tall else stack
+    x = x / (x.float().norm(dim=(1, 2), keepdim=True) + 1e-7).to(x.dtype)
+    a, b, c = 3.4445, -4.7750, 2.0315
+    for _ in range(iterations):
+        gram = x @ x.mT  # (n, rows, rows)
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x.mT if tall else x
+
+
 def penalised(model: nn.Module) -> list[nn.Parameter]:
     """The weights that penalties act on: matrices and filters, not biases and norms."""
     return [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
@@ -61,13 +175,48 @@ def penalised(model: nn.Module) -> list[nn.Parameter]:
 def make(model: nn.Module, options: TrainOptions) -> Optimizer:
     """The optimizer that the options name, over a model's trainable parameters.
 
-    Weight decay acts on matrices and filters only.  All rates start at ``options.lr``; the loop scales them.
+    Weight decay acts on matrices and filters only.  A group's rate is ``options.lr`` times its ``share``, and follows
+    the schedule over its own part of training, from 0 to ``until``; the loop sets it.
     """
-    weights = penalised(model)
-    chosen = {id(p) for p in weights}
-    others = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
-    groups = [
-        {"params": weights, "weight_decay": options.weight_decay or 0.0},
-        {"params": others, "weight_decay": 0.0},
+    if options.optimizer == "muon":
+        groups = _for_muon(model, options)
+    else:
+        weights = penalised(model)
+        chosen = {id(p) for p in weights}
+        others = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
+        groups = [
+            {"params": weights, "weight_decay": options.weight_decay or 0.0},
+            {"params": others, "weight_decay": 0.0},
+        ]
+    groups = [{"share": 1.0, "until": 1.0} | group for group in groups if group["params"]]
+    return OPTIMIZERS[options.optimizer](groups, options)
+
+
+def _for_muon(model: nn.Module, options: TrainOptions) -> list[dict[str, Any]]:
+    """Groups for Muon: a model may say what its parameters are (``roles``); else all weights but the last are filters.
+
+    The shares of a model with roles are those of the record recipe, for its 256 features before the head. Its loss is a
+    sum: for the mean that dojang takes, the rates of plain gradient steps grow with the batch.
+    """
+    decay = options.weight_decay or 0.0
+    roles: Callable[[], dict[str, list[nn.Parameter]]] | None = getattr(model, "roles", None)
+    if roles is None:
+        weights = penalised(model)
+        others = [p for p in model.parameters() if p.requires_grad and all(p is not w for w in weights[:-1])]
+        filters = {"kind": "muon", "params": weights[:-1], "weight_decay": decay}
+        return [filters, {"kind": "adam", "params": others, "share": 0.05}]
+    found, n = roles(), options.batch_size
+    head = found["head"][0]
+    features = head.shape[1]
+    # a step's effect on the answer: of a bias it falls with the features, of the head it grows with them
+    biases = 0.053 * n * features / 256
+    last = 0.67 * n / (features * 256)
+    per_step = 2e-6 * n
+    plain = {"kind": "sgd", "momentum": 0.85}
+    return [
+        {"kind": "muon", "params": found["filters"], "iterations": 3, "unit": True},
+        plain | {"params": found["norms"], "share": biases / 0.24, "weight_decay": per_step / biases},
+        # the stem's filters are computed; its biases settle early, and then the first gradient need not be known
+        plain | {"params": found["stem"], "share": biases / 0.24, "weight_decay": per_step / biases, "until": 0.375},
+        plain | {"params": found["head"], "share": last / 0.24, "weight_decay": per_step / last},
     ]
-    return OPTIMIZERS[options.optimizer]([group for group in groups if group["params"]], options)

@@ -15,6 +15,7 @@ OPTIMIZER_DEFAULTS: dict[str, tuple[float, float, float]] = {
     "radam": (1e-3, 0.9, 0.0),
     "rmsprop": (1e-3, 0.0, 0.0),
     "adagrad": (1e-2, 0.0, 0.0),
+    "muon": (0.02, 0.95, 0.0),
 }
 SCHEDULES = ("constant", "linear", "cosine", "onecycle", "step")
 
@@ -37,7 +38,15 @@ class TrainOptions:
     warmup: float = option(0.0, "share of progress in which the rate rises", low=0, high=0.9)
     final_lr: float = option(0.0, "last learning rate, as a share of the highest", aliases=("lrf",), low=0, high=1)
     ema: float = option(0.0, "decay a step of averaged weights; 0 is off", aliases=("model_ema",), low=0, high=0.99999)
-    precision: str = option("fp32", "arithmetic of the network", choices=("fp32", "bf16"))
+    precision: str = option(
+        "auto",
+        "arithmetic of the network; auto: bf16 where the machine has units for it",
+        choices=("auto", "fp32", "bf16"),
+    )
+    micro_batch: int | None = option(
+        None, "pictures worked on at a time within a step; batch normalisation sees so many", low=1
+    )
+    native: bool | None = option(None, "use dojang's C kernels; by default where they can be built")
     channels_last: bool = option(True, "keep channels last in memory")
     fused: bool = option(True, "update all weights in one kernel where the optimizer can")
     monitor: str = option(

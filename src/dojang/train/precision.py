@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from dojang.errors import ConfigError
+
+# a bf16 number has 8 bits: sums of products come within 0.4 %; a wrong kernel is off by far more
+_TOLERANCE = 0.02
 
 
 def device_named(name: str) -> torch.device:
@@ -40,3 +47,89 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
     if precision == "bf16":
         return torch.autocast(device.type, torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device multiplies in bf16 faster than in fp32: AMX or AVX512-BF16 on a CPU, a recent GPU."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type != "cpu":
+        return False
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return False  # not Linux: nothing is known, and fp32 is right everywhere
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return "amx_bf16" in flags or "avx512_bf16" in flags
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far a network's layers are off in bf16: the worst layer, where it is worst, and by how much."""
+
+    layer: str
+    what: str
+    error: float
+
+    @property
+    def close(self) -> bool:
+        """Whether bf16 can be trusted here."""
+        return self.error <= _TOLERANCE
+
+
+def compare(model: nn.Module, images: Tensor) -> Agreement:
+    """Run every convolution and dense layer of a network in bf16 and in fp32, forward and both ways back.
+
+    bf16 kernels of CPUs have been wrong for some shapes (pytorch #163347, #169688); a network is not to be trained with
+    such a one.  Both see the same numbers, rounded to bf16.
+
+    Args:
+        images: A batch as training has it, (b, c, h, w).
+    """
+    worst = Agreement("", "", 0.0)
+    for name, layer, seen in _inputs(model, images):
+        results = []
+        for kind in (torch.bfloat16, torch.float32):
+            x = seen.detach().bfloat16().to(kind).requires_grad_(True)
+            weight = layer.weight.detach().bfloat16().to(kind).requires_grad_(True)
+            y = _apply(layer, x, weight)
+            # a gradient without structure: the signs of the pseudo-random low bits of a ramp
+            slope = torch.linspace(0, 1e4, y.numel(), device=y.device).sin().view(y.shape).to(kind)
+            grads = torch.autograd.grad(y, (x, weight), slope)
+            results.append((y.detach(), *grads))
+        for what, low, high in zip(("forward", "data gradient", "weight gradient"), *results, strict=True):
+            scale = high.norm()
+            error = float((low.float() - high).norm() / scale) if scale > 0 else float(low.float().norm())
+            if not error <= worst.error:
+                worst = Agreement(name, what, error)
+    return worst
+
+
+def _apply(layer: nn.Conv2d | nn.Linear, x: Tensor, weight: Tensor) -> Tensor:
+    if isinstance(layer, nn.Conv2d):
+        answer: Tensor = layer._conv_forward(x, weight, None)
+        return answer
+    return nn.functional.linear(x, weight)
+
+
+@torch.no_grad()
+def _inputs(model: nn.Module, images: Tensor) -> Iterator[tuple[str, nn.Conv2d | nn.Linear, Tensor]]:
+    """Every plain convolution and dense layer that a batch goes through, with what it is given there."""
+    found: list[tuple[str, nn.Conv2d | nn.Linear, Tensor]] = []
+    hooks = []
+    for name, layer in model.named_modules():
+        if type(layer) is nn.Conv2d or type(layer) is nn.Linear:
+
+            def note(layer: nn.Conv2d | nn.Linear, args: tuple[Tensor, ...], name: str = name) -> None:
+                found.append((name, layer, args[0]))
+
+            hooks.append(layer.register_forward_pre_hook(note))
+    was_training = model.training
+    try:
+        model.eval()(images)
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    with torch.enable_grad():
+        yield from found

@@ -17,3 +17,8 @@ class ClassifyOptions:
         choices=("cross-entropy", "bce"),
     )
     label_smoothing: float = option(0.0, "share of each label spread over all classes", low=0, high=0.99)
+    tta: str = option(
+        "none",
+        "also score with test-time augmentation; auto shifts by a pixel, and mirrors what training mirrored",
+        choices=("none", "auto", "mirror", "shift", "mirror+shift"),
+    )
