@@ -23,7 +23,7 @@ from dojang.cli.main import inert, main
 from dojang.runs import train
 from dojang.runs.recipe import OPTIONS
 
-VERBS = ("train", "val", "predict", "models")
+VERBS = ("train", "val", "predict", "models", "bench")
 TINY = ["model=mnist-cnn", "conv_dims=3,4", "hidden_dims=6", "epochs=2", "batch_size=12", "lr=0.01"]
 TINY += ["threads=1", "workers=0"]
 CLASSES = ("across", "down", "none")

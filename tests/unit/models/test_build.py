@@ -14,6 +14,7 @@ from dojang.models.layers import ACTIVATIONS
 from dojang.models.mlp import MLP, MLPConfig
 from dojang.models.options import ACTIVATION_NAMES, ModelOptions
 from dojang.models.presets import PRESETS
+from dojang.models.sprint import Sprint, SprintConfig
 
 
 def make(name="mnist-cnn", seed=0, **options):
@@ -25,8 +26,8 @@ def bits(model):
 
 
 def test_every_preset_has_its_class():
-    assert list(MODELS) == list(PRESETS) and len(MODELS) >= 9
-    assert MODELS["mlp"] is MLP and MODELS["cifar-vgg"] is CNN
+    assert list(MODELS) == list(PRESETS) and len(MODELS) >= 13
+    assert MODELS["mlp"] is MLP and MODELS["cifar-vgg"] is CNN and MODELS["sprint-l"] is Sprint
 
 
 def test_seed_fixes_the_bits_and_leaves_the_generator_alone():
@@ -99,7 +100,8 @@ def test_activations_are_those_of_the_options():
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_record_builds_the_same_network(name):
-    net = make(name, activation="elu")
+    net = make(name, activation="silu")
+    assert any(type(layer) is nn.SiLU for layer in net.children())
     record = json.loads(json.dumps(architecture(net)))
     assert record["name"] == name
     again = rebuild(record)
@@ -165,8 +167,13 @@ def test_unusable_options():
     assert refused("C202", lambda: make(init="zeros")).endswith("one of default, uniform, normal, xavier, he.")
     text = refused("C204", lambda: make("mlp", kernel_size=5))
     assert text == (
-        "ConfigError[C204]: model 'mlp' has no convolutions, so kernel_size does not apply to it.\n"
+        "ConfigError[C204]: kernel_size does not apply to model 'mlp', which has no convolutions.\n"
         "  Fix: leave out --kernel-size, or --model cnn"
+    )
+    text = refused("C204", lambda: make("sprint", batch_norm=False))
+    assert text == (
+        "ConfigError[C204]: batch_norm does not apply to model 'sprint', whose form is fixed.\n"
+        "  Fix: leave out --batch-norm, or --model cnn"
     )
 
 
@@ -205,6 +212,26 @@ def test_unusable_sizes(change, text):
 )
 def test_unusable_arguments_of_the_cnn(config, text):
     assert text in refused("C204", lambda: CNNConfig(**config))
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        ({"conv_dims": ()}, "conv_dims cannot be (); expected at least one number."),
+        ({"conv_dims": (8, 0)}, "conv_dims cannot be 0; expected a whole number from 1 to 1,048,576."),
+        ({"width": 0.01}, "width cannot be 0.01; expected a number from 1/32 to 64."),
+        ({"width": True}, "width cannot be True; expected a number from 1/32 to 64."),
+        ({"width": float("nan")}, "width cannot be nan; expected a number from 1/32 to 64."),
+        ({"growth": 0}, "growth cannot be 0; expected a whole number from 1 to 64."),
+        ({"convs_per_block": 101}, "convs_per_block cannot be 101; expected a whole number from 1 to 100."),
+        ({"conv_dims": [2] * 101, "convs_per_block": 10}, "at most 1,000 convolutions in all."),
+        ({"activation": "gelo"}, "activation cannot be 'gelo'; expected one of gelu, silu, relu. Did you mean 'gelu'?"),
+        ({"momentum": 0}, "momentum cannot be 0; expected a number above 0, at most 1."),
+        ({"momentum": "0.4"}, "momentum cannot be '0.4'; expected a number above 0, at most 1."),
+    ],
+)
+def test_unusable_arguments_of_sprint(config, text):
+    assert text in refused("C204", lambda: SprintConfig(**config))
 
 
 def test_unusable_arguments_of_the_mlp():

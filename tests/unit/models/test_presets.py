@@ -1,5 +1,6 @@
 """Parameter counts, maps and layers of the presets: the figures of the notes, and the definitions written out."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from dojang.errors import ConfigError
-from dojang.models.build import build
+from dojang.models.build import MODELS, build
 from dojang.models.cnn import CNN, CNNConfig, fitting_dims
 from dojang.models.presets import PRESETS
 from dojang.models.summary import summarise
@@ -37,6 +38,11 @@ def count(model):
         ("lenet-bn", 1, 28, {}, 22_000),
         ("lenet-bn-fcn", 1, 28, {}, 22_000),
         ("cnn", 1, 8, {}, 53_194),
+        # 12 components of 2x2x3 patches, both signs: 24 x 12 + 24; then filters, 9 (24 x 64 + 64^2 + 64 x 256 +
+        # 3 x 256^2); 4 (64 + 2 x 256) of the norms and 2,560 of the head
+        ("sprint", 3, 32, {}, 312 + 1_967_616 + 2304 + 2560),
+        # 4x4 patches of three channels have 48 components; 24 are kept
+        ("sprint", 3, 100, {"conv_dims": (4,)}, 24 * 2 * 48 + 48 + 9 * (48 * 4 + 16) + 16 + 40),
     ],
 )
 def test_parameter_counts(name, channels, size, options, parameters):
@@ -180,8 +186,11 @@ def test_sizes_are_those_that_torch_gives(kernel, stride, padding, size):
 
 @pytest.mark.parametrize("option", ["activation", "batch_norm", "init"])
 def test_no_batch_norm_after_the_last_layer(option):
-    value = {"activation": "tanh", "batch_norm": True, "init": "he"}[option]
+    value = {"activation": "relu", "batch_norm": True, "init": "he"}[option]
     for name in PRESETS:
+        if option not in {"init", *(field.name for field in dataclasses.fields(MODELS[name].Config))}:
+            assert PRESETS[name].family == "sprint"  # whose form is fixed
+            continue
         last = list(make(name, **{option: value}).children())[-1]
         assert isinstance(last, (torch.nn.Linear, torch.nn.Conv2d)), name
 
