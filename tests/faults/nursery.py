@@ -64,7 +64,8 @@ def digests(folder: Path) -> dict[str, str]:
     names = ["steps.csv", "predictions.csv", "metrics.json", *(f"weights/{n}.safetensors" for n in ("best", "last"))]
     found = {name: (folder / name).read_bytes() for name in names}
     metrics = json.loads(found["metrics.json"])
-    del metrics["training"]["seconds"]
+    for name in ("seconds", "evaluation_seconds"):
+        del metrics["training"][name]
     found["metrics.json"] = json.dumps(metrics).encode()
     return {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
 

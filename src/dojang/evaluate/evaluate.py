@@ -77,7 +77,6 @@ class Evaluation:
         found["balanced_accuracy"] = intervals.bootstrap(balanced, true, predicted, strata=true).as_dict()
         found["macro_f1"] = intervals.bootstrap(macro, true, predicted, strata=true).as_dict()
         found["log_loss"] = intervals.bootstrap(lambda c: float(c.mean()), chosen, strata=true).as_dict()
-        found["seconds"] = round(self.seconds, 3)
         return found
 
 

@@ -148,6 +148,7 @@ class Session:
             "step": counters.best.step if has_val and counters.best else counters.step,
             "steps": counters.step,
             "seconds": round(counters.elapsed, 3),
+            "evaluation_seconds": round(sum(e.seconds for e in found), 3),
             "ended": counters.ended,
         }
         files.write_json(self.folder / names.METRICS, metrics)

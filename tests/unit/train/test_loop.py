@@ -37,6 +37,7 @@ TINY: dict[str, Any] = {
     "optimizer": "sgd",
     "lr": 0.03,
     "threads": 1,
+    "precision": "fp32",
 }
 SCORES = ("loss", "top1", "balanced_accuracy", "macro_f1")
 
