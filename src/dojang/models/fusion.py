@@ -26,6 +26,11 @@ def run(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
         if length and (norm is not None or act != "none"):
             x = blocks.fused(x, pool=pool, norm=None if norm is None else _facts(norm), act=act)
             index += length
+        elif low and _one_channel(layers[index]) and compiler.processor_has("amx_bf16"):
+            # bf16 convolutions of one channel are far slower there than fp32 ones: matrix units want wide rows
+            with torch.autocast("cpu", enabled=False):
+                x = layers[index](x.float())
+            index += 1
         elif low and _convolves(layers[index], x):
             x = convolution.conv3x3(x.to(torch.bfloat16), layers[index].weight)  # type: ignore[arg-type]
             index += 1
@@ -58,6 +63,10 @@ def match(layers: Sequence[nn.Module]) -> tuple[bool, nn.BatchNorm2d | None, str
     if length < len(layers) and _activation(layers[length]) != "none":
         act, length = _activation(layers[length]), length + 1
     return pool, norm, act, length  # type: ignore[return-value]
+
+
+def _one_channel(layer: nn.Module) -> bool:
+    return type(layer) is nn.Conv2d and layer.in_channels == 1
 
 
 def _convolves(layer: nn.Module, x: Tensor) -> bool:

@@ -98,6 +98,12 @@ def _built(source: Path, words: list[str]) -> Path:
     return target
 
 
+@functools.cache
+def processor_has(*words: str) -> bool:
+    """Whether this machine's processor names one of these among its abilities, as in "amx_bf16"; Linux alone tells."""
+    return any(word in _processor().split() for word in words)
+
+
 def _processor() -> str:
     """What decides the instructions that -march=native means; the cache may be shared by several machines."""
     try:

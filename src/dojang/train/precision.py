@@ -6,12 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from dojang.errors import ConfigError
+from dojang.native import compiler
 
 # a bf16 number has 8 bits: sums of products come within 0.4 %; a wrong kernel is off by far more
 _TOLERANCE = 0.02
@@ -50,17 +50,15 @@ def autocast(precision: str, device: torch.device) -> contextlib.AbstractContext
 
 
 def has_bf16(device: torch.device) -> bool:
-    """Whether the device multiplies in bf16 faster than in fp32: AMX or AVX512-BF16 on a CPU, a recent GPU."""
+    """Whether the device multiplies in bf16 faster than in fp32: AMX or AVX512-BF16 on a CPU, a recent GPU.
+
+    Where nothing is known (not Linux), the answer is no: fp32 is right everywhere.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type != "cpu":
         return False
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return False  # not Linux: nothing is known, and fp32 is right everywhere
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    return "amx_bf16" in flags or "avx512_bf16" in flags
+    return compiler.processor_has("amx_bf16", "avx512_bf16")
 
 
 @dataclass(frozen=True)
