@@ -268,6 +268,24 @@ def test_bf16_filters_have_fp32_gradients(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(asked) == 1
 
 
+@needs_kernels
+@pytest.mark.parametrize("matrix_units", [True, False])
+def test_one_channel_stays_in_fp32_where_bf16_would_be_slower(
+    monkeypatch: pytest.MonkeyPatch, matrix_units: bool
+) -> None:
+    monkeypatch.setattr(compiler, "processor_has", lambda *words: matrix_units and words == ("amx_bf16",))
+    one, three = nn.Conv2d(1, 4, 3), nn.Conv2d(3, 4, 3)
+    seen: list[torch.dtype] = []
+    for layer in (one, three):
+        layer.register_forward_hook(lambda layer, given, y: seen.append(y.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        y = fusion.run([one], torch.ones(2, 1, 8, 8))
+        fusion.run([three], torch.ones(2, 3, 8, 8))
+    assert seen == [torch.float32 if matrix_units else torch.bfloat16, torch.bfloat16]
+    # a rounding of the three that make it up
+    torch.testing.assert_close(y.float(), one(torch.ones(2, 1, 8, 8)), rtol=0, atol=0.02)
+
+
 @pytest.mark.skipif(convolution._kernels() is None, reason="no C compiler, or a processor without AVX512-BF16")
 @pytest.mark.parametrize(
     "change",
