@@ -46,6 +46,8 @@ RESULTS = Path(__file__).parent / "results" / "notes_models.json"
 
 def run(command: str, seed: int, data_root: Path, project: Path) -> dict[str, Any]:
     """One run by the command line; gives what is worth keeping of it."""
+    # in fp32, as these networks are taught, unless the row says otherwise
+    command += "" if "--precision" in command else " --precision fp32"
     words = [*command.split(), "--seed", str(seed), "--data-root", str(data_root), "--project", str(project), "--json"]
     out = subprocess.run([sys.executable, "-m", "dojang", *words], stdout=subprocess.PIPE, text=True, check=True).stdout
     found = json.loads(out)

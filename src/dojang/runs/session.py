@@ -97,6 +97,7 @@ class Session:
         """
         options, counters = self.recipe.train, self.state.counters
         self.reporter.note(self._plan())
+        self.reporter.note(self._machine())
         if counters.step == 0:
             self._check()
             self._fit_stem()
@@ -271,24 +272,24 @@ class Session:
         t, p = self.recipe.train, self.prepared.preprocess
         name = type(self.own).__name__ if self.own is not None else Path(self.recipe.model.model).name
         parameters = sum(value.numel() for value in self.state.model.parameters())
+        flip = "" if self.recipe.data.flip == "none" else f", flip {self.recipe.data.flip}"
         length = f"{t.time:g} s" if t.time is not None else f"{t.epochs} epochs of {self.loaders.train.steps} steps"
         return (
             f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}; {t.optimizer}, lr {t.lr:g}, "
-            f"{t.schedule}; {length}, batch {t.batch_size}; {self._machine()}"
+            f"{t.schedule}; {length}, batch {t.batch_size}{flip}"
         )
 
     def _machine(self) -> str:
-        """What was chosen for this machine, in a few words."""
+        """What was chosen for this machine, in one line."""
         t = self.recipe.train
         words = [f"{t.precision} on {self.device}"]
         if self.agreement and t.precision == "bf16":
-            words[0] += f" (layers within {100 * self.agreement.error:.2g} % of fp32)"
+            words[0] += f" (every layer within {100 * self.agreement.error:.1g} % of fp32)"
         words += [f"{t.threads} thread" + ("s" if t.threads != 1 else "")] if self.device.type == "cpu" else []
-        words += [f"parts of {t.micro_batch}"] if t.micro_batch and t.micro_batch < t.batch_size else []
         words += ["channels last"] if t.channels_last else []
         words += ["C kernels"] if t.native else []
-        words += [f"flip {self.recipe.data.flip}"] if self.recipe.data.flip != "none" else []
-        return ", ".join(words)
+        words += [f"parts of {t.micro_batch}"] if t.micro_batch and t.micro_batch < t.batch_size else []
+        return "machine: " + ", ".join(words)
 
     def _check(self) -> None:
         classes = len(self.prepared.manifest.classes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,7 +95,10 @@ def begin(
         }
         with _machine(recipe.train), asking() as stop:
             work = Session(folder, recipe, prepared, device, model, reporter, stop, [])
-            session.write_card(folder, work.recipe, facts, _environment(work.recipe, device))
+            around = _environment(work.recipe, device)
+            if work.agreement:
+                around["bf16_against_fp32"] = dataclasses.asdict(work.agreement)
+            session.write_card(folder, work.recipe, facts, around)
             _to_the_end(work)
     return folder
 
