@@ -92,6 +92,25 @@ def test_a_wrong_layer_is_found(
     assert not found.close
 
 
+@pytest.mark.parametrize("what", ["data gradient", "weight gradient"])
+def test_each_way_back_is_compared_by_itself(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    real, runs = precision._apply, [0]
+
+    def wrong(layer: nn.Module, x: Tensor, weight: Tensor) -> Tensor:
+        if x.dtype == torch.bfloat16:
+            runs[0] += 1
+            if runs[0] == 5:
+                # the same numbers, and twice the gradient
+                twice = lambda t: t.detach() + 2 * (t - t.detach())  # noqa: E731
+                x, weight = (twice(x), weight) if what == "data gradient" else (x, twice(weight))
+        return real(layer, x, weight)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(precision, "_apply", wrong)
+    found = compare(network(), pictures())
+    assert (found.layer, found.what) == ("conv4", what)
+    assert found.error == pytest.approx(1.0, abs=0.02)
+
+
 @pytest.mark.parametrize(
     "number",
     [
