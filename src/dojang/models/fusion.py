@@ -49,8 +49,7 @@ def match(layers: Sequence[nn.Module]) -> tuple[bool, nn.BatchNorm2d | None, str
         >>> match([nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()])
         (True, None, 'relu', 2)
     """
-    free = [layer for layer in layers if layer.training and not (layer._forward_hooks or layer._forward_pre_hooks)]
-    if len(free) < len(layers):
+    if not all(layer.training and not _watched(layer) for layer in layers):
         return False, None, "none", 0
     if len(layers) > 1 and isinstance(layers[0], nn.ReLU) and _pools(layers[1]):
         # the larger of two numbers stays the larger without its negative part: the same bits, a quarter of the work
@@ -65,13 +64,19 @@ def match(layers: Sequence[nn.Module]) -> tuple[bool, nn.BatchNorm2d | None, str
     return pool, norm, act, length  # type: ignore[return-value]
 
 
+def _watched(layer: nn.Module) -> bool:
+    """Whether somebody wants to see the maps or gradients at this layer."""
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    return any(hooks)
+
+
 def _one_channel(layer: nn.Module) -> bool:
     return type(layer) is nn.Conv2d and layer.in_channels == 1
 
 
 def _convolves(layer: nn.Module, x: Tensor) -> bool:
     """Whether this is a convolution whose weights' gradient the kernel is for."""
-    if type(layer) is not nn.Conv2d or not layer.training or layer._forward_hooks or layer._forward_pre_hooks:
+    if type(layer) is not nn.Conv2d or not layer.training or _watched(layer):
         return False
     plain = layer.stride == layer.padding == layer.dilation == (1, 1) and layer.groups == 1 and layer.bias is None
     known = layer.padding_mode == "zeros" and layer.weight.dtype == torch.float32 and layer.weight.requires_grad

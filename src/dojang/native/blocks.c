@@ -32,9 +32,18 @@ INLINE element put(float f) { return f; }
 #endif
 
 /* by the bits: compiled so that floats need not be compared as if they could be NaN, which costs half of the speed */
-INLINE int is_nan(float f) {
+INLINE uint32_t size_bits(float f) {
     union { float f; uint32_t u; } v = {f};
-    return (v.u & 0x7fffffffu) > 0x7f800000u;
+    return v.u & 0x7fffffffu;
+}
+
+INLINE int is_nan(float f) { return size_bits(f) > 0x7f800000u; }
+
+/* f, or NaN where the bits of some number's size are those of NaN */
+INLINE float or_nan(float f, uint32_t bits) {
+    union { float f; uint32_t u; } v = {f};
+    v.u = bits > 0x7f800000u ? 0x7fc00000u : v.u;
+    return v.f;
 }
 
 /* e^x to about 2 units in the last place, cut off beyond +-87: a polynomial on the remainder of x / ln 2.
@@ -66,7 +75,7 @@ INLINE float sigmoid(float x) { return 1.0f / (1.0f + exponential(-x)); }
 INLINE float activated(float z, const int act) {
     if (act == GELU) return z * sigmoid(z * (GELU_A + GELU_B * z * z));
     if (act == SILU) return z * sigmoid(z);
-    if (act == RELU) return z > 0.0f ? z : z * 0.0f; /* NaN stays NaN */
+    if (act == RELU) return or_nan(z > 0.0f ? z : 0.0f, size_bits(z));
     return z;
 }
 
@@ -116,16 +125,24 @@ void pool_sums(const element *map, int64_t batch, int64_t height, int64_t width,
 #pragma omp simd
                 for (int64_t c = 0; c < channels; c++) {
                     float best = get(upper[c]), next;
+                    uint32_t bits = size_bits(best), more;
                     int32_t index = 0;
                     next = get(upper[channels + c]);
-                    index = next > best || is_nan(next) ? 1 : index;
-                    best = next > best || is_nan(next) ? next : best;
+                    index = next > best ? 1 : index;
+                    best = next > best ? next : best;
+                    more = size_bits(next);
+                    bits = more > bits ? more : bits;
                     next = get(lower[c]);
-                    index = next > best || is_nan(next) ? 2 : index;
-                    best = next > best || is_nan(next) ? next : best;
+                    index = next > best ? 2 : index;
+                    best = next > best ? next : best;
+                    more = size_bits(next);
+                    bits = more > bits ? more : bits;
                     next = get(lower[channels + c]);
-                    index = next > best || is_nan(next) ? 3 : index;
-                    best = next > best || is_nan(next) ? next : best;
+                    index = next > best ? 3 : index;
+                    best = next > best ? next : best;
+                    more = size_bits(next);
+                    bits = more > bits ? more : bits;
+                    best = or_nan(best, bits);
                     out[c] = put(best);
                     where[c] = (uint8_t)index;
                     sum[c] += best;
@@ -150,7 +167,8 @@ void tables(const float *sums, int64_t groups, double pixels, int64_t channels, 
         }
         mean[c] = sum / pixels;
         double var = squares / pixels - mean[c] * mean[c];
-        var = var < 0.0 ? 0.0 : var;
+        /* rounding may bring it below 0 */
+        if (!is_nan((float)var)) var = var < 0.0 ? 0.0 : var;
         scale[c] = 1.0 / sqrt(var + eps);
         double wide = weight ? scale[c] * weight[c] : scale[c];
         factor[c] = (float)wide;

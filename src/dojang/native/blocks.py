@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from dojang.native import compiler
 
@@ -143,6 +144,7 @@ class _Fused(torch.autograd.Function):
         return y
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         v, place, weight, mean, scale, factor, shift = ctx.saved_tensors
         b, c, h, w, pixels, span, number, kernels, threads, biased = ctx.facts

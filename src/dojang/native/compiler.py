@@ -72,18 +72,22 @@ def _library(name: str, defines: tuple[str, ...]) -> ctypes.CDLL | None:
         words.append(_WIDE)
     try:
         path = _built(source, words)
-        return ctypes.CDLL(str(path))
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:
+            # damaged, or of a system that is no more: made anew once
+            return ctypes.CDLL(str(_built(source, words, anew=True)))
     except (OSError, subprocess.SubprocessError, DojangError):
         # no compiler that works, a cache that cannot be written, another OpenMP: the twin in torch does it all
         return None
 
 
-def _built(source: Path, words: list[str]) -> Path:
+def _built(source: Path, words: list[str], anew: bool = False) -> Path:
     """The shared library of a source file and a compiler's command, compiled if the cache does not hold it."""
     facts = [source.read_bytes(), "\0".join(words).encode(), _processor().encode(), str(os.stat(words[0])).encode()]
     key = hashlib.sha256(b"\0".join(hashlib.sha256(fact).digest() for fact in facts)).hexdigest()[:24]
     target = files.cache_folder() / "native" / f"{source.stem}-{key}.so"
-    if target.exists():
+    if target.exists() and not anew:
         return target
     with files.scratch() as folder:
         made, linked = folder / "kernel.o", folder / "kernel.so"

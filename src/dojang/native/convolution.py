@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from jaxtyping import BFloat16, Float32
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.grad import conv2d_weight
 
 from dojang.native import compiler
@@ -78,6 +79,7 @@ class _Conv3x3(torch.autograd.Function):
         return torch.conv2d(x, low, padding=1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, low = ctx.saved_tensors
         grad_x = None

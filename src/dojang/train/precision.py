@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,7 +99,8 @@ def compare(model: nn.Module, images: Tensor) -> Agreement:
         for what, low, high in zip(("forward", "data gradient", "weight gradient"), *results, strict=True):
             scale = high.norm()
             error = float((low.float() - high).norm() / scale) if scale > 0 else float(low.float().norm())
-            if not error <= worst.error:
+            # NaN is worse than any number, and stays the worst
+            if not (error <= worst.error or math.isnan(worst.error)):
                 worst = Agreement(name, what, error)
     return worst
 

@@ -151,7 +151,6 @@ def test_a_hook_sees_every_map(kind: str, place: int, calls: list[str]) -> None:
 
 
 @needs_kernels
-@pytest.mark.xfail(strict=True, reason="match() asks for the hooks of the way there only")
 def test_a_hook_on_the_way_back_is_called(calls: list[str]) -> None:
     layers, seen = row("sprint")[:4], []
     layers[2].register_full_backward_hook(lambda layer, *grads: seen.append(layer))

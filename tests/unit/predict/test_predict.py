@@ -161,7 +161,8 @@ def test_pixels_in_training_and_in_prediction_are_the_same_bits(
     pictures = files_of(colour)
     manifest: Manifest = from_pairs(pictures)
     # scaled decoding is for training pixels alone, and never the same bits
-    made = prepare(manifest, DataOptions(store=place, scaled_decoding=False, **options), seed=0, default_size=13, threads=2)
+    chosen = DataOptions(store=place, scaled_decoding=False, **options)
+    made = prepare(manifest, chosen, seed=0, default_size=13, threads=2)
     preprocess = made.preprocess
     assert preprocess.mode == ("RGB" if colour else "L")
     assert len(made.store) == len(pictures)
