@@ -205,7 +205,7 @@ class Session:
             return "bf16"
         a = self.agreement
         self.reporter.note(
-            f"precision: fp32, since bf16 is wrong here by {100 * a.error:.3g} % in the {a.what} of {a.layer}"
+            f"precision: fp32, since bf16 is off by {100 * a.error:.3g} % in the {a.what} of {a.layer}"
         )
         return "fp32"
 

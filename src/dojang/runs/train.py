@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,7 +96,7 @@ def begin(
             work = Session(folder, recipe, prepared, device, model, reporter, stop, [])
             around = _environment(work.recipe, device)
             if work.agreement:
-                around["bf16_against_fp32"] = dataclasses.asdict(work.agreement)
+                around["bf16_against_fp32"] = work.agreement.as_dict()
             session.write_card(folder, work.recipe, facts, around)
             _to_the_end(work)
     return folder

@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +75,10 @@ class Agreement:
     def close(self) -> bool:
         """Whether bf16 can be trusted here."""
         return self.error <= _TOLERANCE
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; an error that is not finite is null."""
+        return {"layer": self.layer, "what": self.what, "error": self.error if math.isfinite(self.error) else None}
 
 
 def compare(model: nn.Module, images: Tensor) -> Agreement:
