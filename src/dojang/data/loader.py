@@ -112,16 +112,16 @@ class Loader:
         if self._block is not None and self.augment and draws and self._few_windows:
             centred = self.augment.crop != "random"
             return Pictures(cut_alike(self._block[rows], self.size, pad, fill, draws, centred), rows)
+        heights, widths = self.store.heights[rows], self.store.widths[rows]
+        tops, lefts = (heights - self.size[0]) // 2, (widths - self.size[1]) // 2
+        if self.augment and draws and self.augment.crop == "random":
+            tops = (draws.down * (heights + 2 * pad - self.size[0] + 1)).astype(np.int64) - pad
+            lefts = (draws.right * (widths + 2 * pad - self.size[1] + 1)).astype(np.int64) - pad
         out = np.empty((len(rows), *self.size, self.store.channels), np.uint8)
-        for i, row in enumerate(rows):
-            picture = self.store.picture(row)
-            top, left = self.preprocess.centre(*picture.shape[:2])
-            mirrored = upended = False
-            if self.augment and draws:
-                if self.augment.crop == "random":
-                    room_h = picture.shape[0] + 2 * pad - self.size[0] + 1
-                    room_w = picture.shape[1] + 2 * pad - self.size[1] + 1
-                    top, left = int(draws.down[i] * room_h) - pad, int(draws.right[i] * room_w) - pad
-                mirrored, upended = bool(draws.mirrored[i]), bool(draws.upended[i])
-            out[i] = cut(picture, self.size, top, left, mirrored, upended, fill)
+        none = [False] * len(rows)
+        mirrored, upended = (draws.mirrored.tolist(), draws.upended.tolist()) if draws else (none, none)
+        # plain numbers before the loop: NumPy's own cost more than the copying of a small picture
+        places = zip(rows.tolist(), tops.tolist(), lefts.tolist(), mirrored, upended, strict=True)
+        for i, (row, top, left, mirror, upend) in enumerate(places):
+            out[i] = cut(self.store.picture(row), self.size, top, left, mirror, upend, fill)
         return Pictures(out, rows)

@@ -204,9 +204,7 @@ class Session:
         if self.agreement.close:
             return "bf16"
         a = self.agreement
-        self.reporter.note(
-            f"precision: fp32, since bf16 is off by {100 * a.error:.3g} % in the {a.what} of {a.layer}"
-        )
+        self.reporter.note(f"precision: fp32, since bf16 is off by {100 * a.error:.3g} % in the {a.what} of {a.layer}")
         return "fp32"
 
     def _fit_stem(self) -> None:

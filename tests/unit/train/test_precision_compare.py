@@ -197,7 +197,7 @@ def test_auto_is_bf16_where_it_is_fast_and_right(
     monkeypatch.setattr(session, "compare", lambda model, images: Agreement("conv2", "data gradient", error))
     found, notes = trained(stripes, tmp_path, monkeypatch)
     assert found == expected
-    said = ["precision: fp32, since bf16 is wrong here by 30 % in the data gradient of conv2"]
+    said = ["precision: fp32, since bf16 is off by 30 % in the data gradient of conv2"]
     assert notes == (said if units and expected == "fp32" else [])
 
 
