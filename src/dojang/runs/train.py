@@ -267,14 +267,16 @@ def _place(data: Any) -> str | None:
 def _prepare(manifest: Manifest, recipe: Recipe, device: torch.device, reporter: Reporter) -> Prepared:
     for sentence in manifest.notes:
         reporter.note(sentence)
-    prepared = prepare(
-        manifest,
-        recipe.data,
-        seed=recipe.train.seed,
-        default_size=224 if device.type == "cuda" else 128,
-        threads=recipe.train.threads or 1,
-        tick=reporter.preparing,
-    )
+    # decoded pictures come and go by the thousand, each in memory that the system would have to clear first
+    with allocator.keeping():
+        prepared = prepare(
+            manifest,
+            recipe.data,
+            seed=recipe.train.seed,
+            default_size=224 if device.type == "cuda" else 128,
+            threads=recipe.train.threads or 1,
+            tick=reporter.preparing,
+        )
     # how it was divided, or, where the data brings its own splits, what they are
     for sentence in prepared.manifest.notes[len(manifest.notes) :] or [f"data: {describe(prepared.manifest)}"]:
         reporter.note(sentence)
