@@ -49,7 +49,8 @@ def check_same(then: dict[str, Any], now: dict[str, Any]) -> None:
         ConfigError: C217 naming both values.
     """
     for name in DECISIVE:
-        if then.get(name) != now.get(name):
+        # what an older dojang did not write down yet, it did not have
+        if then.get(name, False if name == "native" else None) != now.get(name):
             raise ConfigError(
                 "C217",
                 f"this run began with {name} {then.get(name)!r}; here it is {now.get(name)!r}.",

@@ -167,7 +167,7 @@ def resume(
             work = Session(folder, recipe, prepared, device, model, reporter, stop, facts["segments"])
             work.resume()
             _extend(work, changed, inexact)
-            session.write_card(folder, recipe, facts | {"segments": work.segments}, now)
+            session.write_card(folder, work.recipe, facts | {"segments": work.segments}, now)
             _to_the_end(work)
     return folder
 

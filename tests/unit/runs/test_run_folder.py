@@ -22,8 +22,8 @@ from PIL import Image
 
 from dojang.cli.main import main
 from dojang.errors import ConfigError, ResourceError
+from dojang.runs import environment, recipe, train, validate
 from dojang.runs import folder as names
-from dojang.runs import recipe, train, validate
 from dojang.runs.session import Session
 
 TINY: dict[str, Any] = {
@@ -414,3 +414,11 @@ def test_a_model_file_trains_scores_predicts_and_resumes(
     (code / "mynet.py").unlink()
     assert main(["predict", str(run), str(picture)]) == 2
     assert "ConfigError[C208]" in capsys.readouterr().err
+
+
+def test_an_environment_from_before_the_kernels_had_none() -> None:
+    now = {"torch": "2.15.0", "machine": "x86_64 AVX512", "device": "cpu", "threads": 2, "native": False}
+    then = {name: value for name, value in now.items() if name != "native"}
+    environment.check_same(then, now)
+    with pytest.raises(ConfigError, match=r"C217.* began with native None; here it is True"):
+        environment.check_same(then, now | {"native": True})
