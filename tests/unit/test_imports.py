@@ -18,8 +18,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 ROOMS = (
     ("errors", "files", "seeds", "registry", "recipe"),
     ("convolution", "metrics"),
-    ("data",),
     ("native",),
+    ("data",),
     ("models",),
     ("train",),
     ("tasks",),

@@ -8,20 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from dojang import files
-from dojang.errors import DojangError
+from dojang.native import compiler
 
 Box = tuple[float, float, float, float]
 # an image of mode L or RGB, its new height and width, a name of FILTERS, and the part to take (None: all of it)
@@ -31,8 +24,6 @@ FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BI
 # in pixels; the kernel saves milliseconds a megapixel in every run (benchmarks/results/photo_road.json), and compiling
 # it takes a part of a second, once
 WORTH = 30_000_000
-# a fused multiply-add would round the weights otherwise than Pillow does
-_FLAGS = ("-O3", "-march=native", "-ffp-contract=off", "-std=gnu11", "-fPIC", "-shared")
 
 
 def with_pillow(
@@ -91,12 +82,9 @@ def kernel() -> Resize | None:
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """The functions of resize.c, compiled if the cache does not hold them; None where they cannot be."""
-    try:
-        return ctypes.CDLL(str(_built()))
-    except (OSError, subprocess.SubprocessError, DojangError):
-        # no compiler that works, or a cache that cannot be written
-        return None
+    """The functions of native/resize.c; None where they cannot be built."""
+    # a fused multiply-add would round the weights otherwise than Pillow does
+    return compiler.load("resize", ("-ffp-contract=off",))
 
 
 def _agrees(resize: Resize) -> bool:
@@ -110,34 +98,3 @@ def _agrees(resize: Resize) -> bool:
         for box in (None, (0.0, 0.0, 46.5, 60.25))
     ]
     return all(np.array_equal(resize(image, *one), with_pillow(image, *one)) for one in asked)
-
-
-def _built() -> Path:
-    """The shared library, compiled if the cache does not hold it.
-
-    Raises:
-        OSError: Without a compiler.
-        subprocess.SubprocessError: When it fails.
-        DojangError: When the cache cannot be written.
-    """
-    source = Path(__file__).with_name("resize.c")
-    compiler = shutil.which("gcc") or shutil.which("cc") or ""
-    facts = (source.read_bytes(), " ".join(_FLAGS).encode(), _processor().encode(), str(os.stat(compiler)).encode())
-    key = hashlib.sha256(b"".join(hashlib.sha256(fact).digest() for fact in facts)).hexdigest()[:24]
-    target = files.cache_folder() / "native" / f"resize-{key}.so"
-    if not target.exists():
-        with files.scratch() as folder:
-            made = folder / "resize.so"
-            words = [compiler, *_FLAGS, str(source), "-o", str(made), "-lm"]
-            subprocess.run(words, check=True, capture_output=True, timeout=120)  # noqa: S603
-            files.write_bytes(target, made.read_bytes())
-    return target
-
-
-def _processor() -> str:
-    """What decides the instructions that -march=native means; the cache may be shared by several machines."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return "\n".join(next((line for line in lines if line.startswith(word)), "") for word in ("model name", "flags"))

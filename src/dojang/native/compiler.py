@@ -1,7 +1,7 @@
 """From a C file of this folder to functions that Python can call: compiled once for this machine, kept in the cache.
 
-The kernels use OpenMP's threads, and torch has a team of them already; a second team would spin on the same cores.
-So the file is compiled for GNU OpenMP but linked without it: its symbols are found in the one that torch loaded.
+Kernels of the network use OpenMP's threads, and torch has a team of them already; a second team would spin on the same
+cores.  So they are compiled for GNU OpenMP but linked without it: its symbols are found in the one that torch loaded.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ import torch  # noqa: F401 (loads the OpenMP that the kernels use)
 from dojang import files
 from dojang.errors import DojangError
 
+_SHARED = ("-O3", "-march=native", "-std=gnu11", "-fPIC")
 # -ffinite-math-only lets comparisons become minimum and maximum; where NaN matters the C looks at its bits
-_FLAGS = [
-    *("-O3", "-march=native", "-fPIC", "-fopenmp", "-std=gnu11", "-ffp-contract=fast"),
-    *("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-ffinite-math-only"),
-]
-_WIDE = "-mprefer-vector-width=512"
+_OPENMP = (
+    *("-fopenmp", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros"),
+    *("-ffinite-math-only", *(["-mprefer-vector-width=512"] if platform.machine() == "x86_64" else [])),
+)
 
 _allowed = True
 
@@ -64,12 +64,13 @@ def library(name: str, *defines: str) -> ctypes.CDLL | None:
 
 @functools.cache
 def _library(name: str, defines: tuple[str, ...]) -> ctypes.CDLL | None:
-    if not possible():
-        return None
+    return load(name, (*_OPENMP, *(f"-D{word}" for word in defines))) if possible() else None
+
+
+def load(name: str, flags: tuple[str, ...]) -> ctypes.CDLL | None:
+    """The functions of ``name.c``, compiled with these flags beside those of all kernels; None where they cannot be."""
     source = Path(__file__).with_name(f"{name}.c")
-    words = [compiler() or "", *_FLAGS, *(f"-D{word}" for word in defines)]
-    if platform.machine() == "x86_64":
-        words.append(_WIDE)
+    words = [compiler() or "", *_SHARED, *flags]
     try:
         path = _built(source, words)
         try:
@@ -78,7 +79,7 @@ def _library(name: str, defines: tuple[str, ...]) -> ctypes.CDLL | None:
             # damaged, or of a system that is no more: made anew once
             return ctypes.CDLL(str(_built(source, words, anew=True)))
     except (OSError, subprocess.SubprocessError, DojangError):
-        # no compiler that works, a cache that cannot be written, another OpenMP: the twin in torch does it all
+        # no compiler that works, a cache that cannot be written, another OpenMP: another road does it all
         return None
 
 
@@ -94,7 +95,7 @@ def _built(source: Path, words: list[str], anew: bool = False) -> Path:
         # no -fopenmp in the second, see above
         for command in (
             [*words, "-c", str(source), "-o", str(made)],
-            [words[0], "-shared", str(made), "-o", str(linked)],
+            [words[0], "-shared", str(made), "-o", str(linked), "-lm"],
         ):
             subprocess.run(command, check=True, capture_output=True, timeout=120)  # noqa: S603
         # two processes that build at once put the same library there
