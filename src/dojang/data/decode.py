@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFile
+from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -24,12 +24,13 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from dojang.data.container import Container, sniff, walk
+from dojang.data.levels import SKIP, given, levels_of
+from dojang.data.strangers import looks_like
 from dojang.data.tags import BrokenError
 from dojang.errors import ConfigError, DataError
 
 MAX_PIXELS = 50_000_000
 
-_SKIP = "or pass --bad=skip to leave it out (recorded in the run)."
 # opened by class: Image.open compares sizes with a global of its own, and warns
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "JPEG": JpegImageFile,
@@ -70,7 +71,6 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _GRAY = ("1", "L", "LA", "La", "I", "F")
-_COLOUR = ("P", "RGB", "RGBX", "CMYK", "YCbCr")
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def decode(
     """
     if isinstance(data, np.ndarray):
         _check(mode, background)
-        return _given(data, where, mode)
+        return given(data, where, mode)
     levels = np.asarray(decode_image(data, where, mode=mode, background=background, max_pixels=max_pixels).image)
     return levels.reshape(*levels.shape[:2], -1)
 
@@ -221,7 +221,7 @@ def decode_image(
         # all bytes at once: libjpeg need not stop and wait for more of them
         image.decodermaxblock = max(image.decodermaxblock, len(container.pixels))
         image.load()
-        levels = _levels(image, container, where, mode, background)
+        levels = levels_of(image, container, where, mode, background)
     return _upright(levels, container, small[1][2:] if small else None)
 
 
@@ -242,9 +242,9 @@ def look_through(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Walke
     if format is None:
         raise DataError(
             "D103",
-            f"{where!r} is not a picture that dojang reads: {_looks_like(data)} ({len(data):,} bytes).",
+            f"{where!r} is not a picture that dojang reads: {looks_like(data)} ({len(data):,} bytes).",
             context="Read: jpg, png, webp, bmp, gif, tiff (by content).",
-            fix=f"save it as one of these, {_SKIP}",
+            fix=f"save it as one of these, {SKIP}",
         )
     try:
         container = walk(data, format)
@@ -263,7 +263,7 @@ def _check_size(container: Container, where: str, max_pixels: int) -> None:
             "D105",
             f"{where!r} is {container.width:,} x {container.height:,} = {megapixels} megapixels; "
             f"the limit is {_mega(max_pixels)}.",
-            fix=f"shrink it (magick IN -resize 4000x4000 OUT), {_SKIP}",
+            fix=f"shrink it (magick IN -resize 4000x4000 OUT), {SKIP}",
         )
 
 
@@ -292,62 +292,8 @@ def _broken(size: int, where: str, format: str, reason: str) -> DataError:
     return DataError(
         "D102",
         f"{where!r} is a {format} file that cannot be decoded: {reason} ({size:,} bytes).",
-        fix=f"replace it with a whole copy, {_SKIP}",
+        fix=f"replace it with a whole copy, {SKIP}",
     )
-
-
-def _levels(image: Image.Image, container: Container, where: str, mode: str, background: int) -> Image.Image:
-    """Levels in the mode asked for."""
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _in_mode(Image.fromarray(_narrowed(image, container, where, background)), mode)
-    if image.mode in ("1", "L") and not image.has_transparency_data:
-        return _in_mode(_in_mode(image, "L"), mode)
-    if image.has_transparency_data:
-        image = image.convert("LA" if image.mode in ("LA", "La") else "RGBA")
-        clear = ImageChops.invert(image.getchannel("A"))
-        image = image.convert(image.mode.rstrip("A"))
-        # Pillow's paste rounds exactly: x / 255 is never half-way between two levels
-        image.paste((background,) * len(image.mode), mask=clear)
-    elif image.mode not in _COLOUR:
-        raise DataError(
-            "D106",
-            f"{where!r} has {image.mode} pixels, which cannot be shown as gray or RGB without a colour profile.",
-            fix=f"save it as RGB, {_SKIP}",
-        )
-    if image.mode == "L":
-        return _in_mode(image, mode)
-    return _in_mode(_in_mode(image, "RGB"), mode)
-
-
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
-    """Pillow's conversion would copy an image that has the mode already."""
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _narrowed(image: Image.Image, container: Container, where: str, background: int) -> np.ndarray:
-    """Samples of 16 bits or more as uint8 of shape (h, w): scaled, never clipped."""
-    samples = np.asarray(image)
-    white: float = 1.0 if image.mode == "F" else container.white
-    low, high = samples.min(), samples.max()
-    if not (low >= 0 and high <= white):
-        kind = "floating-point" if image.mode == "F" else "32-bit"
-        raise DataError(
-            "D106",
-            f"{where!r} has {kind} levels from {low:.6g} to {high:.6g}; dojang reads those from 0 to {white:g}.",
-            context="Scaling them by each picture's own range would make pictures incomparable.",
-            fix=f"scale all pictures alike, e.g. (x - low) / (high - low), and save them as 16-bit PNG, {_SKIP}",
-        )
-    if image.mode == "F":
-        gray = (samples * np.float64(255) + 0.5).astype(np.uint8)
-    else:
-        # white is odd, so no v * 255 / white lies half-way between two levels
-        table = ((np.arange(container.white + 1) * 255 + container.white // 2) // container.white).astype(np.uint8)
-        gray = table[samples]
-    if container.inverted:
-        gray = 255 - gray
-    if (clear := image.info.get("transparency")) is not None:
-        gray[samples == clear] = background
-    return gray
 
 
 def _reduced(size: tuple[int, int], reduction: int) -> tuple[int, int]:
@@ -373,59 +319,6 @@ def _upright(levels: Image.Image, container: Container, sides: tuple[float, floa
     left = levels.width - across if turn in (2, 3, 6, 7) else 0.0
     top = levels.height - down if turn in (3, 4, 7, 8) else 0.0
     return Decoded(levels, height, width, (left, top, left + across, top + down))
-
-
-def _given(pixels: np.ndarray, where: str, mode: str) -> np.ndarray:
-    """Pixels that came decoded, in the mode asked for."""
-    shape = pixels.shape
-    if pixels.dtype != np.uint8 or len(shape) not in (2, 3) or pixels.size == 0 or shape[2:] not in ((), (1,), (3,)):
-        raise DataError(
-            "D108",
-            f"{where!r} is an array of {pixels.dtype} with shape {shape}; expected uint8 of shape (height, width), "
-            "(height, width, 1) or (height, width, 3).",
-            fix="pixels = (pixels * 255).round().astype(np.uint8)  # if they run from 0 to 1",
-        )
-    if shape[2:] == (3,):
-        if mode == "L":
-            pixels = np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).convert("L"))[:, :, None]
-        return np.ascontiguousarray(pixels)
-    gray = pixels.reshape(*shape[:2], 1)
-    return np.ascontiguousarray(gray if mode == "L" else np.repeat(gray, 3, axis=2))
-
-
-_SIGNS = (
-    (b"%PDF", "it looks like a PDF"),
-    (b"%!PS", "it looks like a PostScript (EPS) file"),
-    (b"\xc5\xd0\xd3\xc6", "it looks like a PostScript (EPS) file"),
-    (b"8BPS", "it looks like a Photoshop (PSD) file"),
-    (b"PK\x03\x04", "it looks like a ZIP archive"),
-    (b"\x1f\x8b", "it looks like a gzip archive"),
-    (b"\x93NUMPY", "it looks like a NumPy array"),
-    (b"version https://git-lfs", "it looks like a Git LFS pointer; the picture itself was not fetched (git lfs pull)"),
-    (b"\0\0\0\x0cjP  ", "it looks like a JPEG 2000 picture"),
-    (b"\0\0\1\0", "it looks like a Windows icon"),
-)
-
-
-def _looks_like(data: bytes) -> str:
-    """A guess, from the first bytes, at what a file is that is no picture."""
-    if not data:
-        return "it is an empty file"
-    for magic, words in _SIGNS:
-        if data.startswith(magic):
-            return words
-    if data[4:8] == b"ftyp":
-        return f"it looks like a {data[8:12].decode('latin-1').strip()!r} picture or film (HEIC, AVIF, MP4)"
-    text = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if b"<svg" in text and text.startswith(b"<"):
-        return "it looks like an SVG drawing"
-    if text.startswith((b"<!doctype html", b"<html", b"<head", b"<body")):
-        return "it looks like an HTML page"
-    if text.startswith(b"<"):
-        return "it looks like an XML or HTML page"
-    if all(32 <= byte < 127 or byte in b"\t\n\r" for byte in data[:64]):
-        return f"it looks like text that begins with {data[:20].decode('ascii')!r}"
-    return f"its first bytes are {data[:8].hex(' ')}"
 
 
 def _mega(pixels: int) -> str:
