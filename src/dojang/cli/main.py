@@ -85,7 +85,9 @@ def main(args: list[str] | None = None) -> int:
         _tell(ConfigError("C200", error.format_message(), fix=_help_of(error)), as_json)
         return 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("stopped at once; the last saved state is good.", err=True)
+        # only training saves states
+        kept = "; the last saved state is good" if "train" in words[:1] else ""
+        click.echo(f"stopped at once{kept}.", err=True)
         return 130
     except BrokenPipeError:
         # the reader of our output has left; nothing more can be said to it

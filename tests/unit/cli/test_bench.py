@@ -83,7 +83,10 @@ def test_an_interrupt_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 
     monkeypatch.setattr(run, "bench", interrupt)
     assert main(["bench"]) == 130
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    assert out == ""
+    # it saves no states, so it speaks of none
+    assert err.endswith("stopped at once.\n")
 
 
 def test_help_shows_every_option_in_80_columns(capsys: pytest.CaptureFixture[str]) -> None:

@@ -354,7 +354,9 @@ def test_an_interrupt_outside_of_training(monkeypatch: pytest.MonkeyPatch, capsy
 
     monkeypatch.setattr(train, "begin", begin)
     assert main(["train", "digits"]) == 130
-    assert capsys.readouterr().out == ""
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("stopped at once; the last saved state is good.\n")
 
 
 # Results on stdout, all else on stderr
