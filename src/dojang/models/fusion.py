@@ -31,7 +31,7 @@ def run(layers: Sequence[nn.Module], x: Tensor) -> Tensor:
             with torch.autocast("cpu", enabled=False):
                 x = layers[index](x.float())
             index += 1
-        elif low and _convolves(layers[index], x):
+        elif low and convolves(layers[index], x):
             x = convolution.conv3x3(x.to(torch.bfloat16), layers[index].weight)  # type: ignore[arg-type]
             index += 1
         else:
@@ -74,7 +74,7 @@ def _one_channel(layer: nn.Module) -> bool:
     return type(layer) is nn.Conv2d and layer.in_channels == 1
 
 
-def _convolves(layer: nn.Module, x: Tensor) -> bool:
+def convolves(layer: nn.Module, x: Tensor) -> bool:
     """Whether this is a convolution whose weights' gradient the kernel is for."""
     if type(layer) is not nn.Conv2d or not layer.training or _watched(layer):
         return False

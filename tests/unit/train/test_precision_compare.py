@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dojang.models import build
-from dojang.native import compiler
+from dojang.native import compiler, convolution
 from dojang.runs import recipe, session, train
 from dojang.runs.session import Session
 from dojang.train import precision
@@ -51,6 +51,21 @@ def test_a_real_network_agrees() -> None:
     assert found.close
     assert found.layer in dict(network().named_modules())
     assert found.what in ("forward", "data gradient", "weight gradient")
+
+
+@pytest.mark.skipif(not compiler.processor_has("avx512_bf16"), reason="the processor lacks AVX512-BF16")
+@pytest.mark.skipif(not compiler.possible(), reason="no C compiler, or another OpenMP")
+def test_what_is_compared_is_what_training_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel for filters is part of training in bf16, so it is looked at, too."""
+    real = convolution.weight_gradient
+    net = build.build("sprint-s", in_channels=3, classes=4, image_size=(32, 32), seed=0)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    images = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert compare(net, images).close
+    monkeypatch.setattr(convolution, "weight_gradient", lambda x, grad: 1.5 * real(x, grad))
+    found = compare(net, images)
+    assert found.what == "weight gradient"
+    assert found.error == pytest.approx(0.5, abs=0.02)
 
 
 def test_every_layer_is_asked_with_what_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
