@@ -127,24 +127,29 @@ class Muon(Optimizer):
             stack = torch.stack([matrix for _, matrix in pairs]).to(self.work)
             updates = orthogonal(stack, group["iterations"]) * max(1.0, rows / columns) ** 0.5
             for (parameter, _), update in zip(pairs, updates, strict=True):
-                # a view: both orders are without copies for the memory that they are chosen by
-                values = _matrix(parameter, _last(parameter))
                 if group["unit"]:
-                    values.mul_(rows**0.5 / values.norm())
+                    parameter.mul_(rows**0.5 / parameter.norm())
                 elif group["weight_decay"]:
-                    values.mul_(1 - group["lr"] * group["weight_decay"])
-                values.sub_(update.to(values.dtype), alpha=group["lr"])
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.sub_(_filters(update, parameter), alpha=group["lr"])
 
 
 def _last(parameter: Tensor) -> bool:
+    """Whether the columns of its matrix run in the order of channels_last memory, which then costs no copies."""
     return parameter.ndim == 4 and not parameter.is_contiguous()
 
 
 def _matrix(values: Tensor, last: bool) -> Tensor:
-    """Filters (out, in, height, width) as a matrix (out, rest); with ``last`` in the order of channels_last memory."""
-    if last and values.ndim == 4:
-        values = values.permute(0, 2, 3, 1)
-    return values.reshape(len(values), -1)
+    """Filters (out, in, height, width) as a matrix (out, rest)."""
+    return (values.permute(0, 2, 3, 1) if last else values).reshape(len(values), -1)
+
+
+def _filters(matrix: Tensor, parameter: Tensor) -> Tensor:
+    """The way back from :func:`_matrix` to a parameter's shape and type."""
+    if _last(parameter):
+        out, channels, height, width = parameter.shape
+        return matrix.view(out, height, width, channels).permute(0, 3, 1, 2).to(parameter.dtype)
+    return matrix.view(parameter.shape).to(parameter.dtype)
 
 
 def orthogonal(stack: Float[Tensor, "n rows columns"], iterations: int) -> Float[Tensor, "n rows columns"]:
