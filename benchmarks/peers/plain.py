@@ -39,19 +39,9 @@ def main() -> None:
     # only the notes' CIFAR-10 loop augments
     train = loaders.pictures(options.data, options.dataset, train=True, augment=options.dataset == "cifar10")
     batches = loaders.loader(train, options.batch_size, shuffle=True, workers=options.workers)
-    model.train()
     with Clock(options.limit_batches, options.limit_seconds) as clock:
-        for _ in range(options.epochs):
-            for images, targets in batches:
-                optimizer.zero_grad()
-                loss = F.cross_entropy(model(images), targets)
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                clock.step(len(images))
-    top1 = seconds = None
-    if options.whole:
-        test = loaders.pictures(options.data, options.dataset, train=False)
-        top1, seconds = loaders.score(model, loaders.loader(test, 1000, shuffle=False, workers=options.workers))
+        loaders.fit(model, batches, F.cross_entropy, optimizer, clock, options.epochs)
+    top1, seconds = loaders.on_test(model, options)
     report(
         "plain",
         torch.__version__,

@@ -51,20 +51,9 @@ def main() -> None:
         updates_per_epoch=len(batches),
         step_on_epochs=False,
     )
-    model.train()
     with Clock(options.limit_batches, options.limit_seconds) as clock:
-        for _ in range(epochs):
-            for images, targets in batches:
-                scheduler.step_update(clock.steps)
-                optimizer.zero_grad()
-                loss = criterion(model(images), targets)
-                loss.backward()
-                optimizer.step()
-                clock.step(len(images))
-    top1 = seconds = None
-    if options.whole:
-        test = loaders.pictures(options.data, options.dataset, train=False)
-        top1, seconds = loaders.score(model, loaders.loader(test, 1000, shuffle=False, workers=options.workers))
+        loaders.fit(model, batches, criterion, optimizer, clock, epochs, before=scheduler.step_update)
+    top1, seconds = loaders.on_test(model, options)
     report(
         "timm",
         timm.__version__,
