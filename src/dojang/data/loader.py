@@ -16,10 +16,12 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from dojang import seeds
+from dojang.data import windows
 from dojang.data.ahead import in_order
-from dojang.data.augment import Augment, cut, cut_alike
+from dojang.data.augment import Augment
 from dojang.data.preprocess import Preprocess
 from dojang.data.store import Store
+from dojang.data.windows import Windows
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Their height and width."""
+        return self.pixels.shape[1], self.pixels.shape[2]
 
     def parts(self, size: int | None) -> list[Pictures]:
         """The same in parts of about equal length, none above ``size``; None leaves it whole.
@@ -79,11 +86,7 @@ class Loader:
         whole = self._block is not None and self._block.shape[1:3] == self.size
         moves = augment is not None and (augment.flip != "none" or augment.padding > 0)
         self._plain = whole and not moves
-        self._few_windows = False
-        if self._block is not None and augment is not None:
-            rooms = [self._block.shape[axis + 1] + 2 * augment.padding - self.size[axis] + 1 for axis in (0, 1)]
-            # cutting together pays while many pictures share a window
-            self._few_windows = min(rooms) > 0 and 4 * rooms[0] * rooms[1] <= batch_size
+        self._cut = windows.fastest(store)
         self.steps = math.ceil(len(rows) / batch_size)
         # batches of one that the user asked for stay
         if drop_single and len(rows) % batch_size == 1:
@@ -107,21 +110,14 @@ class Loader:
         """The pictures of some rows as they come up in an epoch."""
         if self._plain and self._block is not None:
             return Pictures(self._block[rows], rows)
-        draws = self.augment.draw(self.seed, epoch, rows) if self.augment else None
-        pad, fill = (self.augment.padding, self.augment.fill) if self.augment else (0, "black")
-        if self._block is not None and self.augment and draws and self._few_windows:
-            centred = self.augment.crop != "random"
-            return Pictures(cut_alike(self._block[rows], self.size, pad, fill, draws, centred), rows)
         heights, widths = self.store.heights[rows], self.store.widths[rows]
         tops, lefts = (heights - self.size[0]) // 2, (widths - self.size[1]) // 2
-        if self.augment and draws and self.augment.crop == "random":
+        if self.augment is None:
+            never = np.zeros(len(rows), bool)
+            return Pictures(self._cut(self.store, rows, Windows(tops, lefts, never, never), self.size, "black"), rows)
+        draws, pad = self.augment.draw(self.seed, epoch, rows), self.augment.padding
+        if self.augment.crop == "random":
             tops = (draws.down * (heights + 2 * pad - self.size[0] + 1)).astype(np.int64) - pad
             lefts = (draws.right * (widths + 2 * pad - self.size[1] + 1)).astype(np.int64) - pad
-        out = np.empty((len(rows), *self.size, self.store.channels), np.uint8)
-        none = [False] * len(rows)
-        mirrored, upended = (draws.mirrored.tolist(), draws.upended.tolist()) if draws else (none, none)
-        # plain numbers before the loop: NumPy's own cost more than the copying of a small picture
-        places = zip(rows.tolist(), tops.tolist(), lefts.tolist(), mirrored, upended, strict=True)
-        for i, (row, top, left, mirror, upend) in enumerate(places):
-            out[i] = cut(self.store.picture(row), self.size, top, left, mirror, upend, fill)
-        return Pictures(out, rows)
+        where = Windows(tops, lefts, draws.mirrored, draws.upended)
+        return Pictures(self._cut(self.store, rows, where, self.size, self.augment.fill), rows)

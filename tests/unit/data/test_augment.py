@@ -8,7 +8,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dojang.data.augment import Augment, cut
+from dojang.data.augment import Augment
+from dojang.data.windows import cut
 
 FLIPS = ("none", "horizontal", "vertical", "both")
 SIDE = st.integers(1, 9)
