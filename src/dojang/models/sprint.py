@@ -110,7 +110,9 @@ class Sprint(Network):
         self.config = dataclasses.replace(config, conv_dims=dims)
         windows = [Window("whiten1", 2 * stride, stride, 0)]
         windows += [Window(f"pool{number}", 2, 2, 0) for number in range(1, len(dims) + 1)]
-        last = map_size(windows, self.image_size)
+        map_size(windows, self.image_size)  # raises where the map vanishes
+        # any size is taken, so that training may begin with smaller pictures
+        self.fixed_size = False
 
         act = _ACTIVATIONS[config.activation]
         stem = nn.Conv2d(self.in_channels, 2 * components, 2 * stride, stride)
@@ -129,7 +131,7 @@ class Sprint(Network):
                 self.add("bn", norm)
                 self.add(config.activation, act())
                 channels = dim
-        self.add("maxpool", nn.MaxPool2d(last))  # (B, dim, 1, 1)
+        self.add("maxpool", nn.AdaptiveMaxPool2d(1))  # (B, dim, 1, 1)
         self.add("flatten", nn.Flatten())
         head = nn.Linear(channels, classes, bias=False)
         with torch.no_grad():

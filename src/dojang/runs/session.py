@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import shlex
 import time
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
 from dojang.tasks.classify.task import Classify
-from dojang.train import checks, loop, optimizers
+from dojang.train import checks, loop, optimizers, progressive
 from dojang.train.budget import Budget
 from dojang.train.ema import Average
 from dojang.train.guard import Stop
@@ -70,6 +71,8 @@ class Session:
         # the same layout wherever a network comes from, or one trained first and loaded later would differ in bits
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        shape = 2, preprocess.channels, preprocess.height, preprocess.width
+        progressive.check(model, torch.zeros(shape, device=self.device), options.progressive)
         self.agreement: Agreement | None = None
         if options.precision == "auto":
             self.recipe = self.recipe.replace(precision=self._precision(model))
@@ -200,10 +203,14 @@ class Session:
         """bf16 where the device has units for it and every layer of this network agrees with fp32 there."""
         if not has_bf16(self.device):
             return "fp32"
-        self.agreement = compare(model, self._sample(self.recipe.train.micro_batch or self.recipe.train.batch_size))
-        if self.agreement.close:
+        t = self.recipe.train
+        images = self._sample(t.micro_batch or t.batch_size)
+        sizes = progressive.sizes((images.shape[2], images.shape[3]), t.progressive)
+        found = [compare(model, progressive.shown(images, size)) for size in sizes]
+        # NaN is worse than any number
+        a = self.agreement = max(found, key=lambda one: math.inf if math.isnan(one.error) else one.error)
+        if a.close:
             return "bf16"
-        a = self.agreement
         self.reporter.note(f"precision: fp32, since bf16 is off by {100 * a.error:.3g} % in the {a.what} of {a.layer}")
         return "fp32"
 
@@ -271,10 +278,12 @@ class Session:
         name = type(self.own).__name__ if self.own is not None else Path(self.recipe.model.model).name
         parameters = sum(value.numel() for value in self.state.model.parameters())
         flip = "" if self.recipe.data.flip == "none" else f", flip {self.recipe.data.flip}"
+        sizes = progressive.sizes((p.height, p.width), t.progressive)
+        grow = f", shown at {' '.join(str(side) for side, _ in sizes)}" if len(sizes) > 1 else ""
         length = f"{t.time:g} s" if t.time is not None else f"{t.epochs} epochs of {self.loaders.train.steps} steps"
         return (
             f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}; {t.optimizer}, lr {t.lr:g}, "
-            f"{t.schedule}; {length}, batch {t.batch_size}{flip}"
+            f"{t.schedule}; {length}, batch {t.batch_size}{flip}{grow}"
         )
 
     def _machine(self) -> str:

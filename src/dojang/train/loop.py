@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from dojang import seeds
 from dojang.data.loader import Loader, Pictures
+from dojang.train import progressive
 from dojang.train.budget import Budget
 from dojang.train.guard import Stop, Stopped, check_finite, gradient_norm
 from dojang.train.log import Log, Reporter
@@ -134,9 +135,10 @@ def fit(
             torch.manual_seed(seeds.torch_seed(options.seed, "dropout", step, 0))
             optimizer.zero_grad(set_to_none=True)
             value, parts = 0.0, pictures.parts(options.micro_batch)
+            size = progressive.size(pictures.size, progress, options.progressive)
             with norms_over(model, len(parts)), autocast(options.precision, device):
                 for part in parts:
-                    loss, _ = task.loss(model, task.collate(part))
+                    loss, _ = task.loss(model, task.collate(part, size))
                     total = loss + options.l1 * sum(w.abs().sum() for w in weights) if options.l1 else loss
                     total = total * (len(part) / len(pictures)) if len(parts) > 1 else total
                     total.backward()  # type: ignore[no-untyped-call]

@@ -46,6 +46,9 @@ class TrainOptions:
     micro_batch: int | None = option(
         None, "pictures worked on at a time within a step; batch normalisation sees so many", low=1
     )
+    progressive: float = option(
+        0.0, "share of training in which pictures are shown smaller, from 5/8 of their sides up", low=0, high=1
+    )
     native: bool | None = option(None, "use dojang's C kernels; by default where they can be built")
     channels_last: bool = option(True, "keep channels last in memory")
     fused: bool = option(True, "update all weights in one kernel where the optimizer can")

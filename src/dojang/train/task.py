@@ -26,8 +26,12 @@ class Task(Protocol):
     #: scores by which best can be chosen, and whether higher is better
     monitors: dict[str, bool]
 
-    def collate(self, pictures: Pictures) -> Any:
-        """A batch on the device, from pictures and their rows; ``len(batch)`` is its number of pictures."""
+    def collate(self, pictures: Pictures, size: tuple[int, int] | None = None) -> Any:
+        """A batch on the device, from pictures and their rows; ``len(batch)`` is its number of pictures.
+
+        Args:
+            size: Height and width at which it is shown; None leaves them.
+        """
 
     def loss(self, model: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         """The mean loss of a batch, a scalar with its graph, and the model's outputs."""

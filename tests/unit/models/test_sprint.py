@@ -177,9 +177,15 @@ def test_the_stem_keeps_maps_at_64_pixels_or_less() -> None:
 def test_the_last_map_is_about_three_pixels_wide(side: int) -> None:
     with torch.device("meta"):
         net = Sprint(3, 10, (side, side))
-    layer = net.get_submodule("maxpool1")
-    assert isinstance(layer, nn.MaxPool2d)
-    assert layer.kernel_size in ((3, 3), (4, 4), (5, 5))
+    layers = dict(net.named_children())
+    last = next(
+        reversed([layer for name, layer in layers.items() if not name.startswith(("maxpool", "flatten", "fc"))])
+    )
+    sides: list[int] = []
+    last.register_forward_hook(lambda layer, args, output: sides.append(output.shape[-1]))
+    with torch.device("meta"):
+        net.eval()(torch.zeros(1, 3, side, side))
+    assert sides[0] in (3, 4, 5)
     dims = net.config.conv_dims
     assert dims is not None
     assert dims == (64,) + (256,) * (len(dims) - 1)

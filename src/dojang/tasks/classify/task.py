@@ -14,6 +14,7 @@ from dojang.data.preprocess import Preprocess
 from dojang.metrics import scores
 from dojang.tasks.classify import losses
 from dojang.tasks.classify.options import ClassifyOptions
+from dojang.train import progressive
 
 
 @dataclass(frozen=True)
@@ -76,11 +77,12 @@ class Classify:
         self.targets, self.classes = torch.from_numpy(targets), classes
         self.preprocess, self.options, self.device = preprocess, options, device
 
-    def collate(self, pictures: Pictures) -> Batch:
-        """Pixels to the device and normalised there; labels beside them."""
+    def collate(self, pictures: Pictures, size: tuple[int, int] | None = None) -> Batch:
+        """Pixels to the device, normalised there and shown at a size; labels beside them."""
         pixels = torch.from_numpy(pictures.pixels).to(self.device)
         targets = self.targets[torch.from_numpy(pictures.rows)].to(self.device)
-        return Batch(self.preprocess.normalise(pixels), targets)
+        images = self.preprocess.normalise(pixels)
+        return Batch(images if size is None else progressive.shown(images, size), targets)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss and logits (b, classes). Label smoothing is for learning: in evaluation mode there is none."""
