@@ -177,10 +177,7 @@ def test_the_stem_keeps_maps_at_64_pixels_or_less() -> None:
 def test_the_last_map_is_about_three_pixels_wide(side: int) -> None:
     with torch.device("meta"):
         net = Sprint(3, 10, (side, side))
-    layers = dict(net.named_children())
-    last = next(
-        reversed([layer for name, layer in layers.items() if not name.startswith(("maxpool", "flatten", "fc"))])
-    )
+    *_, last = (layer for name, layer in net.named_children() if not name.startswith(("maxpool", "flatten", "fc")))
     sides: list[int] = []
     last.register_forward_hook(lambda layer, args, output: sides.append(output.shape[-1]))
     with torch.device("meta"):

@@ -1,4 +1,4 @@
-"""Progressive resizing: smaller pictures first, the full ones from the given share on, and a network that takes both."""
+"""Progressive resizing: smaller pictures first, full ones from the given share on, a network that takes both."""
 
 from __future__ import annotations
 
@@ -51,12 +51,11 @@ def test_sizes_only_grow(full: tuple[int, int], until: float, one: float, other:
 
 @pytest.mark.parametrize("side", [28, 32, 64, 128, 224])
 def test_it_begins_at_five_eighths(side: int) -> None:
-    found = [
-        progressive.size((side, side), progress, 0.6)[0] for progress in (0, 0.199, 0.2, 0.399, 0.4, 0.599, 0.6, 1)
-    ]
-    shares = [side / full for side, full in zip(found, [side] * 8, strict=True)]
+    moments = (0, 0.199, 0.2, 0.399, 0.4, 0.599, 0.6, 1)
+    found = [progressive.size((side, side), progress, 0.6)[0] for progress in moments]
+    shares = [one / side for one in found]
     assert shares == pytest.approx([5 / 8, 5 / 8, 3 / 4, 3 / 4, 7 / 8, 7 / 8, 1, 1], abs=1 / side)
-    assert all(side % 2 == 0 for side in found)
+    assert all(one % 2 == 0 for one in found)
 
 
 def test_zero_is_off() -> None:
