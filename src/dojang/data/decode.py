@@ -92,10 +92,15 @@ class ImageInfo:
 
 
 class Walked(NamedTuple):
-    """What :func:`look_through` found in a file, and the bytes that it had."""
+    """What :func:`look_through` found in a file, and the bytes that it had.
+
+    Args:
+        image: Pillow's, opened by :func:`opened`; its pixels can be decoded once.
+    """
 
     container: Container
     size: int
+    image: ImageFile.ImageFile | None = None
 
 
 class Decoded(NamedTuple):
@@ -131,9 +136,9 @@ def probe(data: bytes | Walked, where: str, max_pixels: int = MAX_PIXELS) -> Ima
         >>> probe(file.getvalue(), "a.png")
         ImageInfo(width=4, height=3, mode='L', format='PNG', frames=1)
     """
-    container, size = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
-    with _explained(size, where, container):
-        mode = _opened(container).mode
+    container, _, image = opened(data if isinstance(data, Walked) else look_through(data, where, max_pixels), where)
+    assert image is not None  # for the type checker
+    mode = image.mode
     sides = container.width, container.height
     width, height = sides if container.orientation < 5 else sides[::-1]
     return ImageInfo(width, height, mode, container.format, container.frames)
@@ -212,11 +217,11 @@ def decode_image(
         ((9, 4), (0.0, 0.0, 8.25, 4.0))
     """
     _check(mode, background)
-    container, size = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
+    container, size, image = data if isinstance(data, Walked) else look_through(data, where, max_pixels)
     # a file that was looked through may have been allowed more
     _check_size(container, where, max_pixels)
     with _explained(size, where, container):
-        image = _opened(container)
+        image = image or _opened(container)
         small = image.draft(None, _reduced(image.size, reduction)) if reduction > 1 else None
         # all bytes at once: libjpeg need not stop and wait for more of them
         image.decodermaxblock = max(image.decodermaxblock, len(container.pixels))
@@ -252,6 +257,18 @@ def look_through(data: bytes, where: str, max_pixels: int = MAX_PIXELS) -> Walke
         raise _broken(len(data), where, format, str(error)) from None
     _check_size(container, where, max_pixels)
     return Walked(container, len(data))
+
+
+def opened(walked: Walked, where: str) -> Walked:
+    """The same with Pillow's image, whose header has been read; decoding it need not read that again.
+
+    Raises:
+        DataError: D102 where Pillow does not take the header.
+    """
+    if walked.image is not None:
+        return walked
+    with _explained(walked.size, where, walked.container):
+        return walked._replace(image=_opened(walked.container))
 
 
 def _check_size(container: Container, where: str, max_pixels: int) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 
 import numpy as np
 
 from dojang import files
 from dojang.data import split
 from dojang.data.ahead import in_order
-from dojang.data.decode import ImageInfo, Walked, is_gray, look_through, probe
+from dojang.data.decode import ImageInfo, Walked, is_gray, look_through, opened, probe
 from dojang.data.manifest import Manifest, many
 from dojang.data.options import DataOptions
 from dojang.data.preprocess import Preprocess
@@ -24,8 +24,10 @@ from dojang.errors import DataError, listing
 _MARGIN = 256 / 224
 # encoded files that are kept between the two passes: as good as all of a small set, and no burden on any machine
 _HELD, _HELD_EACH = 128 * 2**20, 2**20
-# so many files are looked at first; where that takes under so many seconds each, there is nothing to wait for but the
-# interpreter, and threads would only wait for each other
+# of an opened image beside its file
+_OPENED = 2**14
+# so many files are looked at first; where one of them usually takes under so many seconds, there is nothing to wait
+# for but the interpreter, and threads would only wait for each other
 _TRIED, _AT_ONCE = 32, 3e-4
 
 Tick = Callable[[str, int, int], None]
@@ -137,7 +139,7 @@ def inspect(
         try:
             data = manifest.source.read(path)
             if isinstance(data, bytes):
-                walked = look_through(data, path, max_pixels)
+                walked = opened(look_through(data, path, max_pixels), path)
                 kept = walked if len(data) <= _HELD_EACH else None
                 return files.sha256(data), probe(walked, path), kept
             height, width = data.shape[:2]
@@ -149,9 +151,12 @@ def inspect(
     digests, infos, good = [], [], []
     bad: dict[str, DataError] = {}
     paths = iter(manifest.paths)
-    began = time.perf_counter()
-    first = [one(path) for path in islice(paths, _TRIED)]
-    if time.perf_counter() - began < _TRIED * _AT_ONCE:
+    first, moments = [], [time.perf_counter()]
+    for path in islice(paths, _TRIED):
+        first.append(one(path))
+        moments.append(time.perf_counter())
+    # the usual one: the first of all may load code, and the disk may have to wake up
+    if first and sorted(b - a for a, b in pairwise(moments))[len(first) // 2] < _AT_ONCE:
         threads = 0
     for row, found in enumerate(chain(first, in_order(one, paths, threads, together=16))):
         if isinstance(found, DataError):
@@ -163,7 +168,7 @@ def inspect(
             walked = found[2]
             if held is not None and walked is not None and room > 0:
                 held[manifest.paths[row]] = walked
-                room -= len(walked.container.pixels)
+                room -= len(walked.container.pixels) + _OPENED
         tick(row + 1)
     kept = manifest.keep(np.array(good, dtype=np.int64)) if bad else manifest
     return kept.replace(digests=tuple(digests)), infos, bad
