@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dojang import seeds
@@ -134,7 +134,8 @@ def fit(
             # dropout's bits depend on the step alone, so a resumed run draws the same ones
             torch.manual_seed(seeds.torch_seed(options.seed, "dropout", step, 0))
             optimizer.zero_grad(set_to_none=True)
-            value, parts = 0.0, pictures.parts(options.micro_batch)
+            losses: list[Tensor] = []
+            parts = pictures.parts(options.micro_batch)
             size = progressive.size(pictures.size, progress, options.progressive)
             with norms_over(model, len(parts)), autocast(options.precision, device):
                 for part in parts:
@@ -142,11 +143,14 @@ def fit(
                     total = loss + options.l1 * sum(w.abs().sum() for w in weights) if options.l1 else loss
                     total = total * (len(part) / len(pictures)) if len(parts) > 1 else total
                     total.backward()  # type: ignore[no-untyped-call]
-                    value += float(total.detach())
+                    losses.append(total.detach().float())
             norm = gradient_norm(model)
+            # all at once: an accelerator is waited for once a step
+            *shares, size_of_gradient = torch.stack([*losses, norm.float()]).tolist()
+            value = sum(shares)
             check_finite(
                 value,
-                float(norm),
+                size_of_gradient,
                 step=step + 1,
                 epoch=epoch,
                 last=counters.last_loss,
