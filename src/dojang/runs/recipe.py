@@ -66,7 +66,7 @@ def resolve(layers: Sequence[Mapping[str, Any]], known: Circumstances | None = N
         >>> resolve([{"model": "cifar-vgg"}, {"optimizer": "sgd"}]).train.lr
         0.1
         >>> resolve([], Circumstances(32, 32, 50_000, "cpu")).train.batch_size
-        2000
+        1000
     """
     named = recipe.merge(layers).get("model", OPTIONS["model"].default)
     typed = layers[-1:]

@@ -47,7 +47,7 @@ class TrainOptions:
         None, "pictures worked on at a time within a step; batch normalisation sees so many", low=1
     )
     progressive: float = option(
-        0.0, "share of training in which pictures are shown smaller, from 5/8 of their sides up", low=0, high=1
+        0.0, "share of training, from its start, in which pictures are shown at 3/4 of their sides", low=0, high=1
     )
     native: bool | None = option(None, "use dojang's C kernels; by default where they can be built")
     channels_last: bool = option(True, "keep channels last in memory")

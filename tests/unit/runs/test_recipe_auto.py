@@ -60,8 +60,9 @@ def test_a_network_that_was_named_is_not_exchanged() -> None:
 
 def test_the_plan_of_sprint_for_a_large_set() -> None:
     found = made(CIFAR).train
-    assert (found.epochs, found.batch_size, found.optimizer, found.lr) == (8, 2000, "muon", 0.24)
+    assert (found.epochs, found.batch_size, found.optimizer, found.lr) == (10, 1000, "muon", 0.24)
     assert (found.momentum, found.weight_decay, found.schedule, found.time) == (0.6, 0.0, "linear", None)
+    assert made(CIFAR).train.progressive == 0.5
     data = made(CIFAR).data
     assert (data.crop_padding, data.crop_fill) == (2, "reflect")
     assert made(CIFAR).task.tta == "auto" and made(CIFAR).task.label_smoothing == 0.2
@@ -74,7 +75,7 @@ def test_few_pictures_are_seen_more_often_in_smaller_batches(name: str) -> None:
     assert [plans[n].epochs for n in (60_000, 12_500)] == [epochs, epochs]
     assert plans[6_250].epochs == 2 * epochs
     assert [plans[n].epochs for n in (1_000, 100, 1)] == [60, 60, 60]
-    assert [plans[n].batch_size for n in plans] == [2000, 1562, 781, 125, 32, 32]
+    assert [plans[n].batch_size for n in plans] == [1000, 1000, 781, 125, 32, 32]
     counts = sorted(plans)
     assert all(plans[a].epochs >= plans[b].epochs for a, b in pairwise(counts))
     # pictures seen in all never get fewer with a larger set
@@ -83,8 +84,9 @@ def test_few_pictures_are_seen_more_often_in_smaller_batches(name: str) -> None:
 
 def test_parts_are_for_the_caches_and_the_memory_of_a_cpu() -> None:
     parts = made(known(device="cpu")).train.micro_batch
-    assert parts is not None and 1 < parts < 2000
+    assert parts is not None and 1 < parts < 1000
     assert made(known(device="cuda")).train.micro_batch is None
+    assert made(known(device="cuda")).train.batch_size == 2000
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_flags_win_over_the_plan(flags: dict[str, Any], pictures: int) -> None:
 def test_a_time_given_is_the_end() -> None:
     found = made(CIFAR, {"time": 90.0}).train
     assert found.time == 90.0
-    assert found.batch_size == 2000
+    assert found.batch_size == 1000
     with pytest.raises(ConfigError, match="C210"):
         made(CIFAR, {"time": 90.0, "epochs": 4})
 
@@ -112,7 +114,7 @@ def test_a_time_given_is_the_end() -> None:
 def test_another_optimizer_has_its_own_rates() -> None:
     found = made(CIFAR, {"optimizer": "sgd"}).train
     assert (found.lr, found.momentum, found.weight_decay) == (0.1, 0.9, 5e-4)
-    assert (found.epochs, found.batch_size) == (8, 2000)
+    assert (found.epochs, found.batch_size) == (10, 1000)
     assert made(CIFAR, {"optimizer": "muon"}).train.lr == 0.24
 
 
