@@ -49,14 +49,14 @@ RECIPES: dict[str, dict[str, str]] = {
     # chosen on 5,000 held-out training pictures, by their scores alone (benchmarks/NOTES.md): as soon as the plain
     # loop's accuracy is reached
     "sprint-fast": {
-        "mnist": f"--model sprint-s --batch-size 500 --time 2s {_ALL}",
+        "mnist": f"--model sprint-s --batch-size 500 --time 1.8s {_ALL}",
         "fashion": f"--model sprint-s --batch-size 500 --epochs 2 {_ALL}",
         "cifar10": f"--model sprint-s --batch-size 500 --epochs 5 {_ALL}",
     },
     # 99.4 %, 93 % and 93 %
     "sprint-better": {
         "mnist": f"--model sprint-s --epochs 4 {_ALL}",
-        "fashion": f"--model sprint --batch-size 500 --epochs 4 --flip alternating {_ALL}",
+        "fashion": f"--model sprint --batch-size 500 --epochs 3 --flip alternating {_ALL}",
         "cifar10": f"--model sprint --epochs 6 {_ALL}",
     },
     # a number of epochs in both precisions: for their scores, and for machines without bf16
@@ -103,7 +103,7 @@ def entrants(options: argparse.Namespace) -> Entrants:
         found |= {name: functools.partial(recipe, RECIPES[name]) for name in options.recipes}
     if options.plain:
         # which is the faster one depends on the machine
-        for workers in (1, 2):
+        for workers in options.plain_workers:
             extra = ["--workers", str(workers)]
             found[f"plain, {workers} workers"] = functools.partial(script, sys.executable, "plain", extra)
     for name, python in options.peer_python:
@@ -174,6 +174,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=5, help="runs of everything")
     parser.add_argument("--recipes", default=",".join(DEFAULT), help=f"of {', '.join(RECIPES)}; '' for none")
     parser.add_argument("--no-plain", dest="plain", action="store_false", help="leave the plain loops out")
+    parser.add_argument("--plain-workers", type=int, nargs="+", default=[1, 2], help="of the plain loops' DataLoader")
     parser.add_argument("--peer-python", action="append", default=[], metavar="NAME=PATH", help="a peer's Python")
     parser.add_argument("--epochs", type=int, help="of the peers and the plain loop, instead of their own number")
     parser.add_argument("--rates", type=float, metavar="SECONDS", help="only pictures a second, no result")
