@@ -135,7 +135,8 @@ class Sprint(Network):
         self.add("flatten", nn.Flatten())
         head = nn.Linear(channels, classes, bias=False)
         with torch.no_grad():
-            head.weight.div_(head.weight.std() * channels if head.weight.numel() > 1 else 1.0)
+            if head.weight.numel() > 1 and not head.weight.is_meta:
+                head.weight.div_(head.weight.std() * channels)
         self.add("fc", head)
 
     @torch.no_grad()

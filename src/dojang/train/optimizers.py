@@ -60,6 +60,11 @@ def _muon(groups: list[dict[str, Any]], o: TrainOptions) -> Optimizer:
     return Muon(groups, lr=o.lr or 0.0, momentum=o.momentum or 0.0, work=work)
 
 
+def _bare(method: Any) -> Any:
+    """What a decorator was put around."""
+    return getattr(method, "__wrapped__", method)
+
+
 class Muon(Optimizer):
     """Steps of one length in every direction of a filter bank: momentum, then the nearest orthogonal matrix.
 
@@ -81,6 +86,12 @@ class Muon(Optimizer):
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "kind": "muon", "iterations": 5, "unit": False}
         super().__init__(groups, defaults)
         self.work = work
+
+    # torch guards these against its compiler, which is imported for that alone: a second of every start
+    add_param_group = _bare(Optimizer.add_param_group)
+    zero_grad = _bare(Optimizer.zero_grad)
+    state_dict = _bare(Optimizer.state_dict)
+    load_state_dict = _bare(Optimizer.load_state_dict)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

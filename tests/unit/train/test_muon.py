@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -298,3 +300,23 @@ def test_matrices_are_made_in_the_precision_of_the_run(precision: str, work: tor
     optimizer = make(nn.Linear(3, 2), options(precision=precision))
     assert isinstance(optimizer, Muon)
     assert optimizer.work == work
+
+
+def test_torch_s_compiler_stays_out() -> None:
+    """Importing it takes a second of every start; sprint needs it nowhere, from the network to the saved state."""
+    code = """
+import sys, torch
+from dojang.models import build
+from dojang.train import optimizers
+from dojang.train.options import TrainOptions
+net = build.build("sprint-s", in_channels=1, classes=3, image_size=(28, 28), seed=0)
+build.architecture(net)
+optimizer = optimizers.make(net, TrainOptions(optimizer="muon", lr=0.1, momentum=0.6))
+net(torch.randn(4, 1, 28, 28)).sum().backward()
+optimizer.step()
+optimizer.load_state_dict(optimizer.state_dict())
+optimizer.zero_grad()
+print("torch._dynamo" in sys.modules, len(optimizer.state) > 0)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
