@@ -10,8 +10,8 @@ own:
 - the same on photographs of 8 megapixels, made from the first ones by Pillow (bicubic, JPEG quality 88), all of them
   for training: dojang decodes those at 1/8 of their sides (``--scaled-decoding``, on unless switched off; also timed
   off, and with 80 % of them for training, as data without splits is divided);
-- a later epoch: dojang's Loader on the store, with random cuts and mirroring, against torchvision's decoding again, in
-  the same process as its first.
+- later epochs, the mean of three: dojang's Loader on the store, with random cuts and mirroring, against torchvision's
+  decoding again, in the same process as its first.
 
 Each begins with the list of files not yet read and ends with the last picture in hand; imports are done before on both
 sides, the files are in the page cache on both sides, and the kernel that resizes is compiled before
@@ -51,10 +51,11 @@ BATCH = 64
 # of the shorter side that is kept to the side that the network sees, as in torchvision's Resize(256), CenterCrop(224)
 MARGIN = 256 / 224
 LARGE = 3264, 2448
+LATER = 3
 
 
 def torchvision_epochs(folder: Path, size: int, workers: int) -> dict[str, float]:
-    """Seconds of the first epoch and of a later one."""
+    """Seconds of the first epoch and of later ones."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms  # type: ignore[import-untyped]
 
@@ -62,12 +63,12 @@ def torchvision_epochs(folder: Path, size: int, workers: int) -> dict[str, float
         [transforms.Resize(round(size * MARGIN)), transforms.CenterCrop(size), transforms.ToTensor()]
     )
     seconds = []
-    for _ in range(2):
+    for _ in range(1 + LATER):
         began = time.perf_counter()
         data = datasets.ImageFolder(folder, transform=change)
         count = sum(len(images) for images, _ in DataLoader(data, batch_size=BATCH, num_workers=workers))
         seconds.append(time.perf_counter() - began)
-    return {"first": seconds[0], "later": seconds[1], "pictures": count}
+    return {"first": seconds[0], "later": statistics.mean(seconds[1:]), "pictures": count}
 
 
 def dojang_epochs(folder: Path, size: int, threads: int, options: DataOptions) -> dict[str, float]:
@@ -86,9 +87,9 @@ def dojang_epochs(folder: Path, size: int, threads: int, options: DataOptions) -
     loader = Loader(prepared.store, rows, prepared.preprocess, batch_size=BATCH, augment=augment, threads=threads)
     with allocator.keeping():
         began = time.perf_counter()
-        count = sum(len(batch.rows) for batch in loader.batches(1))
-        later = time.perf_counter() - began
-    return {"first": first, "later": later, "pictures": count}
+        count = sum(len(batch.rows) for epoch in range(1, 1 + LATER) for batch in loader.batches(epoch))
+        later = (time.perf_counter() - began) / LATER
+    return {"first": first, "later": later, "pictures": count // LATER}
 
 
 def enlarge(folder: Path, target: Path, count: int) -> None:

@@ -83,7 +83,13 @@ class Preprocess:
         return next((scale for scale in (8, 4, 2) if fraction >= scale), 1)
 
     def load(
-        self, data: bytes | Walked | np.ndarray, where: str, *, reduction: int = 1, resize: Resize = with_pillow
+        self,
+        data: bytes | Walked | np.ndarray,
+        where: str,
+        *,
+        reduction: int = 1,
+        resize: Resize = with_pillow,
+        out: UInt8[np.ndarray, "h w c"] | None = None,
     ) -> UInt8[np.ndarray, "h w c"]:
         """Decode and resize one picture to the size at which it is kept.
 
@@ -92,6 +98,7 @@ class Preprocess:
             where: Its name, for messages.
             reduction: What :meth:`reduction` gave, for training pictures; 1 decodes every pixel.
             resize: What resizes; all of them give the same bits.
+            out: Where it is put, C-contiguous, of the size at which it is kept; None takes memory of its own.
 
         Raises:
             DataError: As :func:`dojang.data.decode.decode`; D105 when it is so long and thin that it cannot be kept.
@@ -111,17 +118,27 @@ class Preprocess:
                 f"the limit is {max(self.max_pixels, MAX_PIXELS) / 1e6:,.0f}.",
                 fix="--fit pad, cut the picture, or pass --bad=skip to leave it out (recorded in the run).",
             )
+        if out is not None and out.shape != (*target, self.channels):
+            # or a kernel would write beyond its place
+            raise DataError(
+                "D102",
+                f"{where!r} is not what it was when its header was read: it is {width:,} x {height:,} now.",
+                fix="let nothing write into the data meanwhile, and start again.",
+            )
         inner = self._inner_size(height, width)
-        if isinstance(data, np.ndarray):
+        straight = out if inner == target else None
+        if not isinstance(data, np.ndarray):
+            pixels = resize(image, inner, self.interpolation, box, straight)
+        elif inner != (height, width):
+            image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
+            pixels = resize(image, inner, self.interpolation, None, straight)
+        elif straight is not None:
             # most arrays have the size already, and need no image at all
-            if inner != (height, width):
-                image = Image.fromarray(pixels[:, :, 0] if self.channels == 1 else pixels)
-                pixels = resize(image, inner, self.interpolation, None)
-        else:
-            pixels = resize(image, inner, self.interpolation, box)
+            straight[...] = pixels
         if inner == target:
-            return pixels
-        canvas = np.full((*target, self.channels), self.background, np.uint8)
+            return pixels if straight is None else straight
+        canvas = np.empty((*target, self.channels), np.uint8) if out is None else out
+        canvas.fill(self.background)
         top, left = (target[0] - inner[0]) // 2, (target[1] - inner[1]) // 2
         canvas[top : top + inner[0], left : left + inner[1]] = pixels
         return canvas

@@ -17,8 +17,10 @@ from PIL import Image
 from dojang.native import compiler
 
 Box = tuple[float, float, float, float]
-# an image of mode L or RGB, its new height and width, a name of FILTERS, and the part to take (None: all of it)
-Resize = Callable[[Image.Image, tuple[int, int], str, Box | None], UInt8[np.ndarray, "h w c"]]
+Levels = UInt8[np.ndarray, "h w c"]
+# an image of mode L or RGB, its new height and width, a name of FILTERS, the part to take (None: all of it), and where
+# the result goes (C-contiguous; None: into memory of its own); gives where it is
+Resize = Callable[[Image.Image, tuple[int, int], str, Box | None, Levels | None], Levels]
 
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 # in pixels; the kernel saves milliseconds a megapixel in every run (benchmarks/results/photo_road.json), and compiling
@@ -27,8 +29,8 @@ WORTH = 30_000_000
 
 
 def with_pillow(
-    image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None
-) -> UInt8[np.ndarray, "h w c"]:
+    image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None, out: Levels | None = None
+) -> Levels:
     """The definition.
 
     >>> with_pillow(Image.new("RGB", (30, 20), (1, 2, 3)), (5, 4), "bilinear")[0, 0].tolist()
@@ -37,7 +39,11 @@ def with_pillow(
     height, width = size
     if image.size != (width, height) or box is not None:
         image = image.resize((width, height), FILTERS[interpolation], box)
-    return np.asarray(image).reshape(height, width, -1)
+    levels = np.asarray(image).reshape(height, width, -1)
+    if out is None:
+        return levels
+    out[...] = levels
+    return out
 
 
 def fastest(pixels: int) -> Resize:
@@ -59,8 +65,8 @@ def kernel() -> Resize | None:
     pointer.argtypes, pointer.restype = [ctypes.py_object, ctypes.c_char_p], address
 
     def resize(
-        image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None
-    ) -> UInt8[np.ndarray, "h w c"]:
+        image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None, out: Levels | None = None
+    ) -> Levels:
         height, width = size
         if image.mode == "RGB" and (image.size != (width, height) or box is not None):
             try:
@@ -68,14 +74,14 @@ def kernel() -> Resize | None:
                 capsule = image.__arrow_c_array__()[1]
             except (ValueError, MemoryError):
                 # pictures of more than 16 MB lie in several pieces
-                return with_pillow(image, size, interpolation, box)
-            out = np.empty((height, width, 3), np.uint8)
+                return with_pillow(image, size, interpolation, box, out)
+            to = np.empty((height, width, 3), np.uint8) if out is None else out
             part = (ctypes.c_float * 4)(*(box or (0, 0, *image.size)))
             cubic = interpolation == "bicubic"
             at = pointer(capsule, b"arrow_array")
-            if run(at, image.height, image.width, out.ctypes.data, height, width, part, cubic) == 0:
-                return out
-        return with_pillow(image, size, interpolation, box)
+            if run(at, image.height, image.width, to.ctypes.data, height, width, part, cubic) == 0:
+                return to
+        return with_pillow(image, size, interpolation, box, out)
 
     return resize if _agrees(resize) else None
 
@@ -97,4 +103,4 @@ def _agrees(resize: Resize) -> bool:
         for name in FILTERS
         for box in (None, (0.0, 0.0, 46.5, 60.25))
     ]
-    return all(np.array_equal(resize(image, *one), with_pillow(image, *one)) for one in asked)
+    return all(np.array_equal(resize(image, *one, None), with_pillow(image, *one)) for one in asked)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,31 +107,44 @@ def build(
     resize = fastest(pixels)
     # of small pictures some at a time: a thread that is woken for each would wait for its turn longer than it works
     together = max(1, min(8, _PARCEL * len(manifest) // max(1, pixels)))
-    different, counts = np.unique(sizes.reshape(-1, 2), axis=0, return_counts=True)
-    need = 0
-    for (height, width), count in zip(different.tolist(), counts.tolist(), strict=True):
-        if preprocess.keeps(height, width):
-            need += math.prod(preprocess.stored_size(height, width)) * preprocess.channels * count
+    kept = _kept_sizes(sizes, preprocess)
+    lengths = kept.prod(axis=1) * preprocess.channels
+    need = int(lengths.sum())
     if place == "auto":
         place = "memory" if need < free_memory() / 2 else "disk"
+    buffer = np.empty(need, np.uint8) if place == "memory" else None
+    starts = np.cumsum(lengths) - lengths
 
     def pictures() -> Iterator[np.ndarray | DataError]:
-        def one(row: tuple[str, int]) -> np.ndarray | DataError:
-            path, reduction = row
+        def one(row: tuple[str, int, int, int, list[int]]) -> np.ndarray | DataError:
+            path, reduction, start, length, size = row
             try:
                 data = (held or {}).pop(path, None) or manifest.source.read(path)
-                return preprocess.load(data, path, reduction=reduction, resize=resize)
+                # straight into its place: another copy of a photograph costs as much as resizing it
+                out = None if buffer is None else buffer[start : start + length].reshape(*size, preprocess.channels)
+                return preprocess.load(data, path, reduction=reduction, resize=resize, out=out)
             except DataError as error:
                 return error
 
-        rows = zip(manifest.paths, reductions.tolist(), strict=True)
+        columns = (reductions, starts, lengths, kept)
+        rows = zip(manifest.paths, *(column.tolist() for column in columns), strict=True)
         for done, picture in enumerate(in_order(one, rows, threads, together), 1):
             yield picture
             tick(done)
 
-    if place == "memory":
-        return _in_memory(manifest, pictures(), need, preprocess.channels)
+    if buffer is not None:
+        return _in_memory(manifest, pictures(), buffer, np.column_stack([starts, kept]), preprocess.channels)
     return _on_disk(manifest, pictures(), need, preprocess, reductions)
+
+
+def _kept_sizes(sizes: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+    """Height and width, int64 (n, 2), at which each picture is kept; 0 and 0 for one that cannot be."""
+    different, which = np.unique(sizes.reshape(-1, 2), axis=0, return_inverse=True)
+    found = [
+        preprocess.stored_size(height, width) if preprocess.keeps(height, width) else (0, 0)
+        for height, width in different.tolist()
+    ]
+    return np.array(found, np.int64).reshape(-1, 2)[which.reshape(-1)]
 
 
 def free_memory() -> int:
@@ -145,23 +158,6 @@ def free_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-def _collect(
-    pictures: Iterator[np.ndarray | DataError], sink: Callable[[np.ndarray, int], None]
-) -> tuple[np.ndarray, dict[int, DataError]]:
-    """Hand each picture to the sink with its position; gives the table (n, 3) and, by row, what could not be read."""
-    table: list[tuple[int, int, int]] = []
-    bad: dict[int, DataError] = {}
-    position = 0
-    for row, picture in enumerate(pictures):
-        if isinstance(picture, DataError):
-            bad[row] = picture
-            continue
-        sink(picture, position)
-        table.append((position, picture.shape[0], picture.shape[1]))
-        position += picture.size
-    return np.array(table, dtype=np.int64).reshape(-1, 3), bad
-
-
 def _built(manifest: Manifest, store: Store, bad: dict[int, DataError]) -> Built:
     errors = {manifest.paths[row]: error for row, error in bad.items()}
     if bad:
@@ -169,14 +165,30 @@ def _built(manifest: Manifest, store: Store, bad: dict[int, DataError]) -> Built
     return Built(store, manifest, errors)
 
 
-def _in_memory(manifest: Manifest, pictures: Iterator[np.ndarray | DataError], need: int, channels: int) -> Built:
-    buffer = np.empty(need, np.uint8)
+def _in_memory(
+    manifest: Manifest,
+    pictures: Iterator[np.ndarray | DataError],
+    buffer: np.ndarray,
+    table: np.ndarray,
+    channels: int,
+) -> Built:
+    """Take pictures that put themselves into their place.
 
-    def sink(picture: np.ndarray, position: int) -> None:
-        buffer[position : position + picture.size] = picture.reshape(-1)
-
-    table, bad = _collect(pictures, sink)
-    return _built(manifest, Store(buffer, table[:, 0], table[:, 1], table[:, 2], channels), bad)
+    Args:
+        table: int64 (n, 3), start, height and width of each.
+    """
+    bad = {row: picture for row, picture in enumerate(pictures) if isinstance(picture, DataError)}
+    if bad:
+        # the others move up, so that pictures of one size lie one after the other
+        table = np.delete(table, list(bad), axis=0)
+        position = 0
+        for entry in table:
+            start, length = int(entry[0]), int(entry[1] * entry[2]) * channels
+            buffer[position : position + length] = buffer[start : start + length]
+            entry[0] = position
+            position += length
+    starts, heights, widths = np.ascontiguousarray(table.T)
+    return _built(manifest, Store(buffer, starts, heights, widths, channels), bad)
 
 
 def _on_disk(
@@ -190,12 +202,20 @@ def _on_disk(
     index = folder / cache.INDEX
     if not index.exists():
         cache.make_room(need)
+        rows: list[tuple[int, int, int]] = []
+        reasons: dict[str, Any] = {}
+        position = 0
         with files.writing(folder / "pixels.bin") as out:
-            table, bad = _collect(pictures, lambda picture, _: out.write(np.ascontiguousarray(picture).data))
-        files.write_bytes(folder / "table.bin", table.tobytes())
-        reasons = {str(row): error.as_dict() for row, error in bad.items()}
+            for row, picture in enumerate(pictures):
+                if isinstance(picture, DataError):
+                    reasons[str(row)] = picture.as_dict()
+                    continue
+                out.write(np.ascontiguousarray(picture).data)
+                rows.append((position, picture.shape[0], picture.shape[1]))
+                position += picture.size
+        files.write_bytes(folder / "table.bin", np.array(rows, dtype=np.int64).tobytes())
         # written last: where it exists, the store is whole
-        files.write_json(index, {"format": 1, "pictures": len(table), "bad": reasons})
+        files.write_json(index, {"format": 1, "pictures": len(rows), "bad": reasons})
     facts = json.loads(files.read_text(index))
     # the time of the last use decides which store is evicted first
     os.utime(index)

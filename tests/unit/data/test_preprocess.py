@@ -336,3 +336,21 @@ def test_s2_encoded_and_decoded_pictures_agree() -> None:
     assert np.array_equal(spec.picture(file.getvalue(), "a"), spec.picture(pixels, "a"))
     store = build(manifest_of([file.getvalue()]).replace(digests=("x",)), np.array([[37, 53]]), spec).store
     assert np.array_equal(store.picture(0), spec.load(pixels, "a"))
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", [(20, 20), (31, 47), (9, 12)], ids=str)
+@pytest.mark.parametrize("encoded", [True, False], ids=["file", "pixels"])
+def test_loading_into_a_place(fit: str, mode: str, size: tuple[int, int], encoded: bool) -> None:
+    spec = Preprocess(mode, 20, 20, fit=fit)
+    pixels = np.random.default_rng(3).integers(0, 256, (*size, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    data = file.getvalue() if encoded else pixels
+    wanted = spec.load(data, "a")
+    place = np.full(wanted.shape, 99, np.uint8)
+    assert spec.load(data, "a", out=place) is place
+    assert np.array_equal(place, wanted)
+    with pytest.raises(DataError, match="not what it was"):
+        spec.load(data, "a", out=np.empty((*wanted.shape[:2], 2), np.uint8))

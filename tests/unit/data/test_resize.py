@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from dojang.data import resize, statistics
 from dojang.data.options import DataOptions
 from dojang.data.pairs import from_pairs
 from dojang.data.prepare import Prepared, prepare
-from dojang.data.resize import FILTERS, Box, Resize, with_pillow
+from dojang.data.resize import FILTERS, Resize, with_pillow
 from dojang.native import compiler
 
 needs_compiler = pytest.mark.skipif(not (shutil.which("gcc") or shutil.which("cc")), reason="no C compiler")
@@ -162,9 +163,9 @@ def test_a_set_prepared_with_the_kernel_is_the_same(
     plain = made()
     asked: list[str] = []
 
-    def counted(image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None) -> np.ndarray:
+    def counted(image: Image.Image, size: tuple[int, int], interpolation: str, *where: Any) -> np.ndarray:
         asked.append(interpolation)
-        return compiled(image, size, interpolation, box)
+        return compiled(image, size, interpolation, *where)
 
     monkeypatch.setattr(resize, "WORTH", 0)
     monkeypatch.setattr(statistics, "WORTH", 0)
@@ -226,3 +227,20 @@ def test_a_kernel_that_cannot_be_built_is_none(monkeypatch: pytest.MonkeyPatch, 
 def test_a_kernel_with_other_bits_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resize._agrees(with_pillow)
     assert not resize._agrees(lambda *asked: with_pillow(*asked) ^ (np.arange(3) == 1).astype(np.uint8))
+
+
+@pytest.mark.parametrize("which", ["kernel", "pillow"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_straight_into_a_place(compiled: Resize, which: str, mode: str) -> None:
+    """What it gives is the place, filled with the same levels, and nothing beside it is touched."""
+    image = noise(60, 80).convert(mode)
+    run = compiled if which == "kernel" else with_pillow
+    channels = len(mode)
+    for size in ((20, 30), (60, 80)):
+        length = size[0] * size[1] * channels
+        memory = np.full(length + 20, 7, np.uint8)
+        place = memory[10:-10].reshape(*size, channels)
+        found = run(image, size, "bilinear", None, place)
+        assert found is place
+        assert np.array_equal(place, with_pillow(image, size, "bilinear"))
+        assert (memory[:10] == 7).all() and (memory[-10:] == 7).all()

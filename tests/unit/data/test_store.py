@@ -284,6 +284,42 @@ def test_bad_pictures_are_recorded_and_remembered() -> None:
             assert error.as_dict() == caught.value.as_dict()
 
 
+@pytest.mark.parametrize("bad", [[0], [2], [4], [0, 1], [1, 3], [3, 4], [0, 2, 4]], ids=str)
+@pytest.mark.parametrize("sizes", [RAGGED, [(20, 20)] * 5], ids=["many sizes", "one size"])
+def test_in_memory_the_others_move_up(sizes: list[tuple[int, int]], bad: list[int]) -> None:
+    """Places are given out beforehand; those of pictures that turn out to be broken close."""
+    whole = build(*photos(sizes), SPEC, place="memory").store
+    manifest, all_sizes = photos(sizes)
+    for row in bad:
+        manifest.source.pictures[row] = manifest.source.pictures[row][:-20]  # type: ignore[attr-defined]
+    built = build(manifest, all_sizes, SPEC, place="memory", threads=2)
+    good = [row for row in range(5) if row not in bad]
+    assert sorted(built.bad) == [f"{row}.png" for row in bad]
+    assert built.manifest.paths == tuple(f"{row}.png" for row in good)
+    for place, row in enumerate(good):
+        assert np.array_equal(built.store.picture(place), whole.picture(row)), row
+    block = built.store.block()
+    assert (block is not None) == (len(set(sizes)) == 1)
+    if block is not None:
+        assert np.array_equal(block, np.stack([whole.picture(row) for row in good]))
+
+
+@pytest.mark.parametrize("other", [(21, 31), (200, 310), (3, 3)], ids=str)
+def test_d102_a_file_that_changed_since_its_header_was_read(other: tuple[int, int]) -> None:
+    """Its place is as large as the header said; nothing is written beside it."""
+    manifest, sizes = photos()
+    manifest.source.pictures[1] = png(*other, seed=9)  # type: ignore[attr-defined]
+    built = build(manifest, sizes, SPEC, place="memory")
+    whole = build(*photos(), SPEC, place="memory").store
+    assert list(built.bad) == ["1.png"]
+    assert built.bad["1.png"].code == "D102"
+    assert built.bad["1.png"].what.endswith(
+        f"is not what it was when its header was read: it is {other[1]} x {other[0]} now."
+    )
+    for place, row in enumerate((0, 2, 3, 4)):
+        assert np.array_equal(built.store.picture(place), whole.picture(row)), row
+
+
 def test_context_is_remembered_too() -> None:
     """An error of several lines: the folder holds no picture at all."""
     manifest = manifest_of([png(9, 9), b"<!DOCTYPE html><html>not found</html>", png(9, 9, seed=1)])
