@@ -31,7 +31,7 @@ from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
 from dojang.tasks.classify.task import Classify
-from dojang.train import checks, loop, optimizers, progressive
+from dojang.train import allocator, checks, loop, optimizers, progressive
 from dojang.train.budget import Budget
 from dojang.train.ema import Average
 from dojang.train.guard import Stop
@@ -130,6 +130,7 @@ class Session:
                     + (", or --precision fp32." if options.precision != "fp32" else ", or --clip 1."),
                 ) from None
             raise
+        allocator.release()
 
     def finish(self) -> dict[str, Any]:
         """Score what is shipped: the best weights, read back from their file, on validation and, once, on test.
@@ -206,7 +207,11 @@ class Session:
         t = self.recipe.train
         images = self._sample(t.micro_batch or t.batch_size)
         sizes = progressive.sizes((images.shape[2], images.shape[3]), t.progressive)
-        found = [compare(model, progressive.shown(images, size)) for size in sizes]
+        found = []
+        for size in sizes:
+            found.append(compare(model, progressive.shown(images, size)))
+            # more than training takes: a layer's numbers in both precisions, and the inputs of all others
+            allocator.release()
         # NaN is worse than any number
         a = self.agreement = max(found, key=lambda one: math.inf if math.isnan(one.error) else one.error)
         if a.close:

@@ -25,6 +25,12 @@ def can_keep() -> bool:
     return all(hasattr(libc, name) for name in ("mallopt", "malloc_trim", "gnu_get_libc_version"))
 
 
+def release() -> None:
+    """Give back what is kept and not used now: where one kind of work ends, and the next will want other sizes."""
+    if can_keep():
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @contextlib.contextmanager
 def keeping() -> Iterator[bool]:
     """For the length of a block, keep freed memory in the process; gives whether that could be done."""

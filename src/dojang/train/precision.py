@@ -93,18 +93,20 @@ def compare(model: nn.Module, images: Tensor) -> Agreement:
     """
     worst = Agreement("", "", 0.0)
     for name, layer, seen in _inputs(model, images):
-        results = []
+        results, slope = [], None
         for kind in (torch.bfloat16, torch.float32):
             x = seen.detach().bfloat16().to(kind).requires_grad_(True)
             weight = layer.weight.detach().bfloat16().to(kind).requires_grad_(True)
             y = _apply(layer, x, weight)
-            # a gradient without structure: the signs of the pseudo-random low bits of a ramp
-            slope = torch.linspace(0, 1e4, y.numel(), device=y.device).sin().view(y.shape).to(kind)
-            grads = torch.autograd.grad(y, (x, weight), slope)
+            if slope is None:
+                # a gradient without structure: the signs of the pseudo-random low bits of a ramp
+                slope = torch.linspace(0, 1e4, y.numel(), device=y.device).sin_().view(y.shape).bfloat16()
+            grads = torch.autograd.grad(y, (x, weight), slope.to(kind))
             results.append((y.detach(), *grads))
         for what, low, high in zip(("forward", "data gradient", "weight gradient"), *results, strict=True):
-            scale = high.norm()
-            error = float((low.float() - high).norm() / scale) if scale > 0 else float(low.float().norm())
+            scale = float(high.norm())
+            # in place: these are the largest numbers of a run
+            error = float(high.sub_(low).norm()) / (scale or 1.0)
             # NaN is worse than any number, and stays the worst
             if not (error <= worst.error or math.isnan(worst.error)):
                 worst = Agreement(name, what, error)
@@ -139,5 +141,7 @@ def _inputs(model: nn.Module, images: Tensor) -> Iterator[tuple[str, nn.Conv2d |
         model.train(was_training)
         for hook in hooks:
             hook.remove()
+    found.reverse()
     with torch.enable_grad():
-        yield from found
+        while found:
+            yield found.pop()
