@@ -39,7 +39,10 @@ HERE = Path(__file__).parent
 DATASETS = {"mnist": "mnist", "fashion": "fashion-mnist", "cifar10": "cifar10"}
 _ALL = "--val none --train-sample 0"
 _SAME = {"mnist": "mnist-cnn", "fashion": "fashion-cnn", "cifar10": "cifar-vgg"}
-_SHORT = {"mnist": 1, "fashion": 2, "cifar10": 5}
+_SHORT = {
+    task: f"--model sprint-s --batch-size 500 --epochs {epochs} {_ALL}"
+    for task, epochs in (("mnist", 1), ("fashion", 2), ("cifar10", 5))
+}
 # flags that follow `dojang train SET`; presets bring epochs, batch size and optimizer
 RECIPES: dict[str, dict[str, str]] = {
     "sprint": dict.fromkeys(DATASETS, f"--model sprint {_ALL}"),
@@ -48,11 +51,7 @@ RECIPES: dict[str, dict[str, str]] = {
     "same-network": {task: f"--model {model} --schedule constant {_ALL}" for task, model in _SAME.items()},
     # chosen on 5,000 held-out training pictures, by their scores alone (benchmarks/NOTES.md): as soon as the plain
     # loop's accuracy is reached
-    "sprint-fast": {
-        "mnist": f"--model sprint-s --batch-size 500 --time 1.8s {_ALL}",
-        "fashion": f"--model sprint-s --batch-size 500 --epochs 2 {_ALL}",
-        "cifar10": f"--model sprint-s --batch-size 500 --epochs 5 {_ALL}",
-    },
+    "sprint-fast": _SHORT | {"mnist": f"--model sprint-s --batch-size 500 --time 1.8s {_ALL}"},
     # 99.4 %, 93 % and 93 %
     "sprint-better": {
         "mnist": f"--model sprint-s --epochs 4 {_ALL}",
@@ -60,10 +59,8 @@ RECIPES: dict[str, dict[str, str]] = {
         "cifar10": f"--model sprint --epochs 6 {_ALL}",
     },
     # a number of epochs in both precisions: for their scores, and for machines without bf16
-    "sprint-short": {task: f"--model sprint-s --batch-size 500 --epochs {n} {_ALL}" for task, n in _SHORT.items()},
-    "sprint-short-fp32": {
-        task: f"--model sprint-s --batch-size 500 --epochs {n} --precision fp32 {_ALL}" for task, n in _SHORT.items()
-    },
+    "sprint-short": _SHORT,
+    "sprint-short-fp32": {task: f"{flags} --precision fp32" for task, flags in _SHORT.items()},
     # other points between time and accuracy; run where they are named
     "sprint-l": dict.fromkeys(DATASETS, f"--model sprint-l {_ALL}"),
 }
@@ -89,6 +86,8 @@ def commit() -> str | None:
 def entrants(options: argparse.Namespace) -> Entrants:
     """Who takes part: by name, what gives the record of one run of a task with a seed."""
     more = [] if options.epochs is None else ["--epochs", str(options.epochs)]
+    # another schedule is another entrant: it neither counts as the peer's own nor keeps that from being run
+    schedule = "" if options.epochs is None else f", {options.epochs} epochs"
     if options.rates is not None:
         more = [*more, "--limit-seconds", str(options.rates)]
 
@@ -105,9 +104,9 @@ def entrants(options: argparse.Namespace) -> Entrants:
         # which is the faster one depends on the machine
         for workers in options.plain_workers:
             extra = ["--workers", str(workers)]
-            found[f"plain, {workers} workers"] = functools.partial(script, sys.executable, "plain", extra)
+            found[f"plain, {workers} workers{schedule}"] = functools.partial(script, sys.executable, "plain", extra)
     for name, python in options.peer_python:
-        found[name] = functools.partial(script, python, name, [])
+        found[f"{name}{schedule}"] = functools.partial(script, python, name, [])
     return found
 
 
