@@ -67,11 +67,12 @@ def check(model: nn.Module, images: Float[Tensor, "b c h w"], until: float) -> N
         try:
             model.eval()(shown(images[:2], one))
         except (ConfigError, RuntimeError, ValueError) as error:
-            reason = error.what if isinstance(error, ConfigError) else str(error).splitlines()[0]
+            # a network of dojang's own would say the same again
+            reason = "." if isinstance(error, ConfigError) else f": {str(error).partition(chr(10))[0]}"
             raise ConfigError(
                 "C231",
                 f"--progressive {until:g} shows pictures of {one[0]} x {one[1]} at first, and this network takes "
-                f"{full[0]} x {full[1]} only: {reason}",
+                f"{full[0]} x {full[1]} only{reason}",
                 fix="--progressive 0",
             ) from None
         finally:
