@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dojang import recipe
+from dojang import garbage, recipe
 from dojang.bench.options import BenchOptions
 from dojang.cli.flags import Command, Flag, flags, given
 from dojang.cli.main import inert, print_json
@@ -19,9 +19,10 @@ _OPTIONS = recipe.options_of(BenchOptions)
 def _bench(model: str | None, out: str | None, as_json: bool, **values: Any) -> None:
     options = recipe.build(BenchOptions, given(values, _OPTIONS))
 
-    from dojang.bench.run import bench
-    from dojang.bench.table import table
-    from dojang.cli.progress import say
+    with garbage.importing():
+        from dojang.bench.run import bench
+        from dojang.bench.table import table
+        from dojang.cli.progress import say
 
     with _telling() as tell:
         result = bench(model, options, out=out, tell=tell)

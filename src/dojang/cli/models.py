@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from dojang import garbage
 from dojang.cli.flags import Command, Flag
 
 
@@ -15,7 +16,8 @@ def _models(name: str | None, imgsz: int, channels: int, classes: int, parameter
         for preset in PRESETS:
             say(f"{preset:14} {PRESETS[preset].summary}")
         return
-    from dojang.models import build, summary
+    with garbage.importing():
+        from dojang.models import build, summary
 
     model = build.build(name, in_channels=channels, classes=classes, image_size=(imgsz, imgsz), seed=0)
     say(str(summary.summarise(model, (imgsz, imgsz), channels)))

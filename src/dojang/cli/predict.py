@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dojang import garbage
 from dojang.cli.flags import Command, Flag
 from dojang.cli.main import print_json
 from dojang.errors import ConfigError
@@ -15,9 +16,10 @@ def _predict(run: str, pictures: tuple[str, ...], top: int, model: str | None, d
     if not pictures:
         raise ConfigError("C200", "predict needs pictures.", fix=f"dojang predict {run} photo.jpg")
 
-    from dojang.cli.progress import say
-    from dojang.data.sources import FolderSource
-    from dojang.runs.validate import load, pictures_in
+    with garbage.importing():
+        from dojang.cli.progress import say
+        from dojang.data.sources import FolderSource
+        from dojang.runs.validate import load, pictures_in
 
     predictor = load(run, model=model, device=device)
     read = FolderSource(Path(), "").read

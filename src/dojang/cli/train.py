@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from dojang import garbage
 from dojang.cli.flags import Command, Flag, flags, given
 from dojang.errors import ConfigError
 from dojang.runs.recipe import OPTIONS, read_file
@@ -30,9 +31,10 @@ def _train(
         raise ConfigError("C200", "a resumed run has its recipe already; --recipe cannot change it.")
     layers = [read_file(recipe)] if recipe else []
 
-    from dojang.cli.progress import reporter
-    from dojang.cli.scores import show_run
-    from dojang.runs import train
+    with garbage.importing():
+        from dojang.cli.progress import reporter
+        from dojang.cli.scores import show_run
+        from dojang.runs import train
 
     if resume is not None:
         folder = train.resume(resume, layer, inexact=inexact, reporter=reporter())

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from dojang import recipe
+from dojang import garbage, recipe
 from dojang.cli.flags import Command, Flag, flags, given
 from dojang.data.options import DataOptions
 
@@ -29,9 +29,10 @@ def _val(
 ) -> None:
     options = recipe.build(DataOptions, given(values, _OPTIONS))
 
-    from dojang.cli.progress import reporter
-    from dojang.cli.scores import show_run
-    from dojang.runs.validate import metrics_of, validate
+    with garbage.importing():
+        from dojang.cli.progress import reporter
+        from dojang.cli.scores import show_run
+        from dojang.runs.validate import metrics_of, validate
 
     folder, _ = validate(
         run, data, split=split, model=model, device=device, options=options, project=project, reporter=reporter()

@@ -19,6 +19,7 @@ from dojang.data.preprocess import Preprocess
 from dojang.data.statistics import statistics
 from dojang.data.store import Store, build
 from dojang.errors import DataError, listing
+from dojang.garbage import unsearched
 
 # the margin around the central cut of a photograph, as the ImageNet networks have it
 _MARGIN = 256 / 224
@@ -52,6 +53,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
 
 
+@unsearched()
 def prepare(
     manifest: Manifest,
     options: DataOptions,
