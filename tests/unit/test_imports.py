@@ -16,7 +16,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 
 # from the ground up; rooms on one line do not import each other
 ROOMS = (
-    ("errors", "files", "seeds", "registry", "recipe"),
+    ("errors", "files", "seeds", "registry", "recipe", "garbage"),
     ("convolution", "metrics"),
     ("native",),
     ("data",),
