@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -101,3 +103,41 @@ def stripes(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_idx(folder / f"{name}-images-idx3-ubyte", pictures.astype(np.uint8))
         write_idx(folder / f"{name}-labels-idx1-ubyte", kinds.astype(np.uint8))
     return folder
+
+
+@pytest.fixture
+def as_nobody() -> Callable[[Callable[[], object]], str]:
+    """Tells the error of dojang's that an act meets in a child process without root's rights.
+
+    The child must not train: torch refuses a backward pass in a child of a process whose autograd has made threads.
+    """
+    # not at the top: what shapes are checked in is imported after the hook
+    from dojang.errors import DojangError
+
+    def error_of(act: Callable[[], object]) -> str:
+        ours, theirs = os.pipe()
+        with warnings.catch_warnings():
+            # newer Pythons warn of threads that other tests left; the child runs none
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            text = "no error"
+            try:
+                if os.geteuid() == 0:
+                    os.setgroups([])
+                    os.setgid(65534)
+                    os.setuid(65534)
+                act()
+            except DojangError as error:
+                text = str(error)
+            except BaseException as error:
+                text = f"not ours: {error!r}"
+            os.write(theirs, text.encode())
+            os._exit(0)
+        os.close(theirs)
+        with open(ours, "rb") as pipe:
+            text = pipe.read().decode()
+        assert os.waitpid(child, 0)[1] == 0
+        return text
+
+    return error_of

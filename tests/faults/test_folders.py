@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ import pytest
 from dojang.data.scan import find
 from dojang.data.split import assign
 from dojang.errors import DataError
+
+AsNobody = Callable[[Callable[[], object]], str]
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -319,31 +320,6 @@ def test_a_file_too_long_to_be_a_picture(pets: Path) -> None:
         find(pets).source.read("cat/1.jpg")
 
 
-def as_nobody(check: Callable[[], str]) -> str:
-    """What ``check`` returns in a child process without root's rights."""
-    ours, theirs = os.pipe()
-    with warnings.catch_warnings():
-        # newer Pythons warn of threads that other tests left; the child runs none
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        try:
-            if os.geteuid() == 0:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            text = check()
-        except BaseException as error:
-            text = f"failed: {error!r}"
-        os.write(theirs, text.encode())
-        os._exit(0)
-    os.close(theirs)
-    with open(ours, "rb") as pipe:
-        text = pipe.read().decode()
-    assert os.waitpid(child, 0)[1] == 0
-    return text
-
-
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder to which everybody has a way, unlike tmp_path."""
@@ -357,49 +333,41 @@ def open_folder() -> Iterator[Path]:
             os.chmod(path, 0o755)
 
 
-def error_of(act: Callable[[], object]) -> str:
-    try:
-        act()
-    except DataError as error:
-        return str(error)
-    return "no error"
-
-
-def test_a_file_without_permission(open_folder: Path) -> None:
+def test_a_file_without_permission(open_folder: Path, as_nobody: AsNobody) -> None:
     os.chmod(open_folder / "cat" / "1.jpg", 0)
     found = find(open_folder)
-    assert as_nobody(lambda: error_of(lambda: found.source.read("cat/1.jpg"))) == (
+    assert as_nobody(lambda: found.source.read("cat/1.jpg")) == (
         f"DataError[D112]: cannot read cat/1.jpg in {str(open_folder)!r}: Permission denied.\n"
         f"  Fix: chmod u+rX {open_folder}/cat/1.jpg (as the owner of the file)"
     )
-    assert as_nobody(lambda: error_of(lambda: found.source.read("cat/2.jpg"))) == "no error"
+    assert as_nobody(lambda: found.source.read("cat/2.jpg")) == "no error"
 
 
-def test_a_class_folder_without_permission(open_folder: Path) -> None:
+def test_a_class_folder_without_permission(open_folder: Path, as_nobody: AsNobody) -> None:
     os.chmod(open_folder / "cat", 0)
-    assert as_nobody(lambda: error_of(lambda: find(open_folder))) == (
+    assert as_nobody(lambda: find(open_folder)) == (
         f"DataError[D112]: cannot read cat in {str(open_folder)!r}: Permission denied.\n"
         f"  Fix: chmod u+rX {open_folder}/cat (as the owner of the file)"
     )
 
 
-def test_data_without_permission(open_folder: Path) -> None:
+def test_data_without_permission(open_folder: Path, as_nobody: AsNobody) -> None:
     os.chmod(open_folder, 0)
-    assert as_nobody(lambda: error_of(lambda: find(open_folder))) == (
+    assert as_nobody(lambda: find(open_folder)) == (
         f"DataError[D112]: cannot read {open_folder}: Permission denied.\n"
         f"  Fix: chmod u+rX {open_folder} (as the owner of the file)"
     )
-    assert as_nobody(lambda: error_of(lambda: find(open_folder / "cat"))).startswith(
+    assert as_nobody(lambda: find(open_folder / "cat")).startswith(
         f"DataError[D112]: cannot read {open_folder}/cat: Permission denied."
     )
 
 
-def test_archives_and_tables_without_permission(open_folder: Path) -> None:
+def test_archives_and_tables_without_permission(open_folder: Path, as_nobody: AsNobody) -> None:
     for name in ("t.csv", "t.tar"):
         touch(open_folder, name)
         os.chmod(open_folder / name, 0)
 
-        def check(name: str = name) -> str:
-            return error_of(lambda: find(open_folder / name))
+        def check(name: str = name) -> object:
+            return find(open_folder / name)
 
         assert as_nobody(check).startswith(f"DataError[D112]: cannot read {open_folder}/{name}: Permission denied.")

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,43 +22,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dojang import files
-from dojang.errors import ConfigError, DojangError, ResourceError, SecurityError
+from dojang.errors import ConfigError, ResourceError, SecurityError
 
 WRITABLE = "choose a place you can write: --project FOLDER (or DOJANG_CACHE=FOLDER for the cache)."
 # any bytes that a file system takes as a name
 NAMES = st.binary(min_size=1, max_size=40).filter(lambda b: b"\0" not in b and b"/" not in b).map(os.fsdecode)
+AsNobody = Callable[[Callable[[], object]], str]
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def as_nobody(act: Callable[[], object]) -> str:
-    """The error that ``act`` meets in a child process without root's rights."""
-    ours, theirs = os.pipe()
-    with warnings.catch_warnings():
-        # newer Pythons warn of threads that other tests left; the child runs none
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        text = "no error"
-        try:
-            if os.geteuid() == 0:
-                os.setgroups([])
-                os.setgid(65534)
-                os.setuid(65534)
-            act()
-        except DojangError as error:
-            text = str(error)
-        except BaseException as error:
-            text = f"not ours: {error!r}"
-        os.write(theirs, text.encode())
-        os._exit(0)
-    os.close(theirs)
-    with open(ours, "rb") as pipe:
-        text = pipe.read().decode()
-    assert os.waitpid(child, 0)[1] == 0
-    return text
 
 
 @pytest.fixture
@@ -290,7 +262,7 @@ def _lock(path: Path) -> None:
         pass
 
 
-def test_a_folder_that_may_not_be_written(read_only: Path) -> None:
+def test_a_folder_that_may_not_be_written(read_only: Path, as_nobody: AsNobody) -> None:
     """In a child that is nobody: root may write anywhere."""
     new, old = read_only / "new.txt", read_only / "old.txt"
     acts: dict[Path, list[Callable[[], object]]] = {
@@ -469,7 +441,7 @@ def test_a_living_process_keeps_its_temporary(tmp_path: Path) -> None:
     assert len(files.clear_temporaries(tmp_path)) == 1
 
 
-def test_the_temporaries_of_another_user_are_his(tmp_path: Path) -> None:
+def test_the_temporaries_of_another_user_are_his(tmp_path: Path, as_nobody: AsNobody) -> None:
     """kill() answers EPERM for a process that lives and is not ours."""
     os.chmod(tmp_path, 0o755)
     assert as_nobody(lambda: _must(files._alive(os.getppid()))) == "no error"
