@@ -39,10 +39,8 @@ HERE = Path(__file__).parent
 DATASETS = {"mnist": "mnist", "fashion": "fashion-mnist", "cifar10": "cifar10"}
 _ALL = "--val none --train-sample 0"
 _SAME = {"mnist": "mnist-cnn", "fashion": "fashion-cnn", "cifar10": "cifar-vgg"}
-_SHORT = {
-    task: f"--model sprint-s --batch-size 500 --epochs {epochs} {_ALL}"
-    for task, epochs in (("mnist", 1), ("fashion", 2), ("cifar10", 5))
-}
+_SMALL = "--model sprint-s --batch-size 500"
+_SHORT = {task: f"{_SMALL} --epochs {epochs} {_ALL}" for task, epochs in (("mnist", 1), ("fashion", 2), ("cifar10", 5))}
 # flags that follow `dojang train SET`; presets bring epochs, batch size and optimizer
 RECIPES: dict[str, dict[str, str]] = {
     "sprint": dict.fromkeys(DATASETS, f"--model sprint {_ALL}"),
@@ -51,7 +49,7 @@ RECIPES: dict[str, dict[str, str]] = {
     "same-network": {task: f"--model {model} --schedule constant {_ALL}" for task, model in _SAME.items()},
     # chosen on 5,000 held-out training pictures, by their scores alone (benchmarks/NOTES.md): as soon as the plain
     # loop's accuracy is reached
-    "sprint-fast": _SHORT | {"mnist": f"--model sprint-s --batch-size 500 --time 1.8s {_ALL}"},
+    "sprint-fast": _SHORT | {"mnist": f"{_SMALL} --time 1.8s {_ALL}"},
     # 99.4 %, 93 % and 93 %
     "sprint-better": {
         "mnist": f"--model sprint-s --epochs 4 {_ALL}",
@@ -62,7 +60,7 @@ RECIPES: dict[str, dict[str, str]] = {
     "sprint-short": _SHORT,
     "sprint-short-fp32": {task: f"{flags} --precision fp32" for task, flags in _SHORT.items()},
     # other points between time and accuracy; run where they are named
-    "sprint-two": dict.fromkeys(DATASETS, f"--model sprint-s --batch-size 500 --epochs 2 {_ALL}"),
+    "sprint-two": dict.fromkeys(DATASETS, f"{_SMALL} --epochs 2 {_ALL}"),
     "sprint-l": dict.fromkeys(DATASETS, f"--model sprint-l {_ALL}"),
 }
 DEFAULT = ("sprint", "sprint-fp32", "same-network")
