@@ -58,9 +58,10 @@ def kernel() -> Resize | None:
     found = library()
     if found is None:
         return None
-    run = found.dojang_resize_rgb
+    run, copy = found.dojang_resize_rgb, found.dojang_copy_rgb
     address, whole = ctypes.c_void_p, ctypes.c_int
     run.argtypes = [address, whole, whole, address, whole, whole, ctypes.c_float * 4, whole]
+    copy.argtypes = [address, ctypes.c_int64, address]
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.argtypes, pointer.restype = [ctypes.py_object, ctypes.c_char_p], address
 
@@ -68,20 +69,22 @@ def kernel() -> Resize | None:
         image: Image.Image, size: tuple[int, int], interpolation: str, box: Box | None = None, out: Levels | None = None
     ) -> Levels:
         height, width = size
-        if image.mode == "RGB" and (image.size != (width, height) or box is not None):
-            try:
-                # Pillow's own memory, 4 bytes a pixel; the capsule owns what the pointer shows
-                capsule = image.__arrow_c_array__()[1]
-            except (ValueError, MemoryError):
-                # pictures of more than 16 MB lie in several pieces
-                return with_pillow(image, size, interpolation, box, out)
-            to = np.empty((height, width, 3), np.uint8) if out is None else out
+        if image.mode != "RGB":
+            return with_pillow(image, size, interpolation, box, out)
+        try:
+            # Pillow's own memory, 4 bytes a pixel; the capsule owns what the pointer shows
+            capsule = image.__arrow_c_array__()[1]
+        except (ValueError, MemoryError):
+            # pictures of more than 16 MB lie in several pieces
+            return with_pillow(image, size, interpolation, box, out)
+        to = np.empty((height, width, 3), np.uint8) if out is None else out
+        at = pointer(capsule, b"arrow_array")
+        if image.size == (width, height) and box is None:
+            failed = copy(at, height * width, to.ctypes.data)
+        else:
             part = (ctypes.c_float * 4)(*(box or (0, 0, *image.size)))
-            cubic = interpolation == "bicubic"
-            at = pointer(capsule, b"arrow_array")
-            if run(at, image.height, image.width, to.ctypes.data, height, width, part, cubic) == 0:
-                return to
-        return with_pillow(image, size, interpolation, box, out)
+            failed = run(at, image.height, image.width, to.ctypes.data, height, width, part, interpolation == "bicubic")
+        return with_pillow(image, size, interpolation, box, out) if failed else to
 
     return resize if _agrees(resize) else None
 
@@ -99,7 +102,7 @@ def _agrees(resize: Resize) -> bool:
     image = Image.fromarray((levels * 2654435761 >> 13).astype(np.uint8))
     asked: list[tuple[tuple[int, int], str, Box | None]] = [
         (size, name, box)
-        for size in ((20, 17), (90, 71))
+        for size in ((20, 17), (61, 47), (90, 71))
         for name in FILTERS
         for box in (None, (0.0, 0.0, 46.5, 60.25))
     ]

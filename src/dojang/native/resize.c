@@ -121,6 +121,41 @@ static void down_columns(const uint8_t *in, int wide, uint8_t *out, int down, co
     }
 }
 
+/* the pixels of Pillow's export of an RGB image, 4 bytes each; NULL when there are not so many in one piece */
+static const uint8_t *pixels(const struct ArrowArray *array, int64_t count) {
+    if (array->length != count || array->offset || array->n_children != 1) return NULL;
+    const struct ArrowArray *bytes = array->children[0];
+    if (bytes->length != 4 * count || bytes->offset || bytes->n_buffers != 2) return NULL;
+    return bytes->buffers[1];
+}
+
+typedef uint8_t four __attribute__((vector_size(16)));
+
+/* three of every four bytes, of four pixels; what is in the last four bytes does not matter */
+static four packed(four pixels) {
+#ifdef __clang__
+    return __builtin_shufflevector(pixels, pixels, 0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 0, 0, 0, 0);
+#else
+    return __builtin_shuffle(pixels, (four){0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14});
+#endif
+}
+
+/* a picture that keeps its size: 0, or 2 as below; out: uint8 (count, 3) */
+int dojang_copy_rgb(const struct ArrowArray *array, int64_t count, uint8_t *out) {
+    const uint8_t *in = pixels(array, count);
+    if (!in) return 2;
+    int64_t i = 0;
+    /* sixteen bytes are written for twelve; the next pixels are written over the other four */
+    for (; count - i > 5; i += 4) {
+        four some;
+        memcpy(&some, in + 4 * i, 16);
+        some = packed(some);
+        memcpy(out + 3 * i, &some, 16);
+    }
+    for (; i < count; i++) memcpy(out + 3 * i, in + 4 * i, 3);
+    return 0;
+}
+
 /* 0; 1 without memory; 2 when the pixels are not (height * width) of 4 bytes each; 3 for what Pillow, since version 13,
  * resizes down the columns first, where rounding between the two gives other levels.
  * array: Pillow's export of an RGB image; out: uint8 (down, across, 3); box: left, top, right, bottom.  A side that is
@@ -128,9 +163,8 @@ static void down_columns(const uint8_t *in, int wide, uint8_t *out, int down, co
 int dojang_resize_rgb(const struct ArrowArray *array, int height, int width, uint8_t *out, int down, int across,
                       const float *box, int cubic) {
     if (height > down && height - down > 2 * ((int64_t)width - across)) return 3;
-    if (array->length != (int64_t)height * width || array->offset || array->n_children != 1) return 2;
-    const struct ArrowArray *bytes = array->children[0];
-    if (bytes->length != 4 * array->length || bytes->offset || bytes->n_buffers != 2) return 2;
+    const uint8_t *in = pixels(array, (int64_t)height * width);
+    if (!in) return 2;
     int taps_x, taps_y, failed = 1;
     int *bounds = malloc(((size_t)across + down) * 2 * sizeof(int)), *bounds_y = bounds + 2 * (size_t)across;
     int32_t *weights_x = NULL, *weights_y = NULL;
@@ -140,7 +174,7 @@ int dojang_resize_rgb(const struct ArrowArray *array, int height, int width, uin
         (weights_y = weigh(height, box[1], box[3], down, cubic, bounds_y, &taps_y))) {
         int first = bounds_y[0], rows = bounds_y[2 * down - 2] + bounds_y[2 * down - 1] - first;
         if ((middle = malloc((size_t)rows * across * 3))) {
-            along(bytes->buffers[1], width, first, rows, middle, across, bounds, weights_x, taps_x, turned);
+            along(in, width, first, rows, middle, across, bounds, weights_x, taps_x, turned);
             down_columns(middle, across * 3, out, down, bounds_y, weights_y, taps_y, first);
             failed = 0;
         }

@@ -107,21 +107,38 @@ def test_sizes_at_which_the_kernel_changes_its_way(
     assert np.array_equal(compiled(image, to, name, None), with_pillow(image, to, name))
 
 
+def not_asked(*args: object) -> np.ndarray:
+    raise AssertionError("Pillow was asked")
+
+
 @needs_compiler
 def test_the_kernel_itself_ran(compiled: Resize, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the tests above compare is not Pillow with Pillow."""
 
-    def never(*args: object) -> np.ndarray:
-        raise AssertionError("Pillow was asked")
-
     image = noise(60, 80)
     expected = with_pillow(image, (30, 40), "bilinear")
-    monkeypatch.setattr(resize, "with_pillow", never)
+    monkeypatch.setattr(resize, "with_pillow", not_asked)
     assert np.array_equal(compiled(image, (30, 40), "bilinear", None), expected)
     # gray, very tall ones and pictures in several pieces of memory are left to Pillow
     for other in (image.convert("L"), noise(300, 40), Image.new("RGB", (2400, 2000))):
         with pytest.raises(AssertionError, match="Pillow was asked"):
             compiled(other, (30, 40), "bilinear", None)
+
+
+@needs_compiler
+@pytest.mark.parametrize("size", [(1, 1), (1, 4), (5, 1), (2, 3), (1, 7), (3, 3), (4, 4), (17, 31), (256, 300)])
+def test_a_picture_that_keeps_its_size(
+    compiled: Resize, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every length of what is left behind groups of four pixels; nothing behind its place is written."""
+    image = noise(*size, seed=sum(size))
+    monkeypatch.setattr(resize, "with_pillow", not_asked)
+    numbers = image.width * image.height * 3
+    room = np.full(numbers + 32, 77, np.uint8)
+    place = room[16 : 16 + numbers].reshape(*size, 3)
+    compiled(image, size, "bilinear", None, place)
+    assert np.array_equal(place, np.asarray(image))
+    assert (room[:16] == 77).all() and (room[16 + numbers :] == 77).all()
 
 
 @needs_compiler
