@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import warnings
@@ -141,3 +142,32 @@ def as_nobody() -> Callable[[Callable[[], object]], str]:
         return text
 
     return error_of
+
+
+class Web:
+    """Stands for the network: what is at which address, and what was asked for."""
+
+    def __init__(self, pages: dict[str, bytes | Exception]) -> None:
+        self.pages, self.asked = pages, list[str]()
+
+    def connect(self, address: str) -> io.BytesIO:
+        self.asked.append(address)
+        page = self.pages.get(address, OSError("404"))
+        if isinstance(page, Exception):
+            raise page
+        return io.BytesIO(page)
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Web]:
+    """Puts pages where the network would be."""
+
+    # not at the top: what shapes are checked in is imported after the hook
+    from dojang.data import fetch
+
+    def make(pages: dict[str, bytes | Exception]) -> Web:
+        made = Web(pages)
+        monkeypatch.setattr(fetch, "_connect", made.connect)
+        return made
+
+    return make

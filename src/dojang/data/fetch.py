@@ -1,4 +1,4 @@
-"""Downloads, only when asked: from published addresses, no more bytes than published, kept only if the MD5 is right."""
+"""Downloads, only when asked: from published addresses, no more bytes than published, kept if the digest is right."""
 
 from __future__ import annotations
 
@@ -20,16 +20,29 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class File:
-    """A published file: its name, bytes, MD5, and the MD5 of what it holds without gzip ("" where that is not used)."""
+    """A published file.
+
+    Args:
+        size: Its bytes; with ``sha256`` the most there may be.
+        md5: Of all of it.
+        content_md5: Of what it holds without gzip; "" where that is not used.
+        sha256: Its SHA-256, or the first digits of it, where that is what was published.
+    """
 
     name: str
     size: int
-    md5: str
+    md5: str = ""
     content_md5: str = ""
+    sha256: str = ""
+
+    @property
+    def digest(self) -> tuple[str, str]:
+        """The kind of digest that was published, and its digits."""
+        return ("sha256", self.sha256) if self.sha256 else ("md5", self.md5)
 
 
 def fetch(published: Sequence[File], mirrors: Sequence[str], folder: Path, *, advice: str = "") -> None:
-    """Bring files into a folder; those that lie there already, with the right MD5, are kept.
+    """Bring files into a folder; those that lie there already, with the right digest, are kept.
 
     Args:
         published: What to fetch.
@@ -43,7 +56,8 @@ def fetch(published: Sequence[File], mirrors: Sequence[str], folder: Path, *, ad
     """
     for file in published:
         path = folder / file.name
-        if path.is_file() and sha256_of(path, "md5") == file.md5:
+        kind, digits = file.digest
+        if path.is_file() and sha256_of(path, kind).startswith(digits):
             continue
         reasons = []
         for mirror in mirrors:
@@ -66,15 +80,17 @@ class _MirrorError(Exception):
 
 
 def _fetch_one(address: str, file: File, path: Path) -> None:
-    digest = hashlib.md5(usedforsecurity=False)
+    kind, digits = file.digest
+    digest = hashlib.new(kind, usedforsecurity=False)
     with writing(path) as out:
         for piece in _pieces(address, file.size):
             digest.update(piece)
             out.write(piece)
-        if out.size != file.size:
+        if out.size > file.size or (out.size < file.size and not file.sha256):
             raise _MirrorError(f"sent {out.size:,} bytes, expected {file.size:,}")
-        if digest.hexdigest() != file.md5:
-            raise _MirrorError(f"sent a file whose MD5 is {digest.hexdigest()}, expected {file.md5}")
+        if not digest.hexdigest().startswith(digits):
+            rest = "..." if len(digits) < 2 * digest.digest_size else ""
+            raise _MirrorError(f"sent a file whose {kind.upper()} is {digest.hexdigest()}, expected {digits}{rest}")
 
 
 def _pieces(address: str, size: int) -> Iterator[bytes]:

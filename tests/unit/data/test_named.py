@@ -193,30 +193,6 @@ def test_cifar_by_name(tmp_path: Path) -> None:
     refusal("D118", "cifar100", "(not there)", data_root=tmp_path)
 
 
-class Web:
-    """Stands for the network: what is at which address, and what was asked for."""
-
-    def __init__(self, pages: dict[str, bytes | Exception]) -> None:
-        self.pages, self.asked = pages, list[str]()
-
-    def connect(self, address: str) -> io.BytesIO:
-        self.asked.append(address)
-        page = self.pages.get(address, OSError("404"))
-        if isinstance(page, Exception):
-            raise page
-        return io.BytesIO(page)
-
-
-@pytest.fixture
-def web(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Web]:
-    def make(pages: dict[str, bytes | Exception]) -> Web:
-        made = Web(pages)
-        monkeypatch.setattr(fetch, "_connect", made.connect)
-        return made
-
-    return make
-
-
 def served(name: str, made: dict[str, bytes], mirror: int = 0) -> dict[str, bytes | Exception]:
     return {
         NAMES[name].mirrors[mirror] + file.name: gzip.compress(made[file.name.removesuffix(".gz")], mtime=0)
@@ -224,7 +200,7 @@ def served(name: str, made: dict[str, bytes], mirror: int = 0) -> dict[str, byte
     }
 
 
-def test_download_only_when_asked(small: dict[str, Any], tmp_path: Path, web: Callable[..., Web]) -> None:
+def test_download_only_when_asked(small: dict[str, Any], tmp_path: Path, web: Callable[..., Any]) -> None:
     net = web(served("mnist", small["mnist"]))
     refusal("D118", "mnist", data_root=tmp_path)
     assert net.asked == []
@@ -240,7 +216,7 @@ def test_download_only_when_asked(small: dict[str, Any], tmp_path: Path, web: Ca
     assert len(net.asked) == 4
 
 
-def test_a_download_goes_on_where_it_stopped(small: dict[str, Any], web: Callable[..., Web]) -> None:
+def test_a_download_goes_on_where_it_stopped(small: dict[str, Any], web: Callable[..., Any]) -> None:
     pages = served("mnist", small["mnist"])
     last = NAMES["mnist"].files[-1].name
     net = web({address: page for address, page in pages.items() if not address.endswith(last)})
@@ -250,7 +226,7 @@ def test_a_download_goes_on_where_it_stopped(small: dict[str, Any], web: Callabl
     assert [address.rsplit("/", 1)[1] for address in net.asked] == [last]
 
 
-def test_the_second_mirror_helps(small: dict[str, Any], web: Callable[..., Web]) -> None:
+def test_the_second_mirror_helps(small: dict[str, Any], web: Callable[..., Any]) -> None:
     pages = served("mnist", small["mnist"], mirror=1)
     pages |= {
         address: page[:-1] for address, page in served("mnist", small["mnist"]).items() if isinstance(page, bytes)
@@ -262,7 +238,7 @@ def test_the_second_mirror_helps(small: dict[str, Any], web: Callable[..., Web])
 
 @pytest.mark.parametrize("case", ["no network", "short", "long", "endless", "other", "html", "stops", "times out"])
 def test_what_is_not_the_published_file_is_not_kept(
-    case: str, small: dict[str, Any], web: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
+    case: str, small: dict[str, Any], web: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = NAMES["mnist"].files[0]
     good = gzip.compress(small["mnist"][file.name.removesuffix(".gz")], mtime=0)
@@ -303,7 +279,7 @@ def test_what_is_not_the_published_file_is_not_kept(
 
 
 def test_a_full_disk_is_said_as_such(
-    small: dict[str, Any], web: Callable[..., Web], monkeypatch: pytest.MonkeyPatch
+    small: dict[str, Any], web: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web(served("mnist", small["mnist"]))
 
