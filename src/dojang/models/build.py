@@ -11,20 +11,37 @@ from torch import nn
 
 from dojang import recipe, seeds
 from dojang.errors import ConfigError, listing
-from dojang.models import own
+from dojang.models import others, own
+from dojang.models.alexnet import AlexNet
 from dojang.models.cnn import CNN
+from dojang.models.densenet import DenseNet
+from dojang.models.googlenet import GoogLeNet
 from dojang.models.init import initialise
 from dojang.models.layers import Network
 from dojang.models.mlp import MLP
 from dojang.models.options import ModelOptions
 from dojang.models.presets import PRESETS, suggested
+from dojang.models.resnet import ResNet
 from dojang.models.sprint import Sprint
+from dojang.models.squeezenet import SqueezeNet
+from dojang.models.vgg import VGG
 from dojang.registry import Registry
 
 MODELS: Registry[type[Network]] = Registry("model", "C203")
 """The class behind every preset."""
+_FAMILIES: dict[str, type[Network]] = {
+    "mlp": MLP,
+    "cnn": CNN,
+    "sprint": Sprint,
+    "alexnet": AlexNet,
+    "vgg": VGG,
+    "googlenet": GoogLeNet,
+    "resnet": ResNet,
+    "densenet": DenseNet,
+    "squeezenet": SqueezeNet,
+}
 for _name in PRESETS:
-    MODELS.add(_name, {"mlp": MLP, "cnn": CNN, "sprint": Sprint}[PRESETS[_name].family])
+    MODELS.add(_name, _FAMILIES[PRESETS[_name].family])
 
 _OPTIONS = recipe.options_of(ModelOptions)
 _MOST_PARAMETERS = 2_000_000_000
@@ -42,7 +59,8 @@ def build(
     """A fresh network, on the CPU; the same seed gives the same bits, and torch's own generator is left as it was.
 
     Args:
-        name: A preset, "auto" for the one that suits the size, or a class of one's own as ``FILE.py:CLASS``.
+        name: A preset, "auto" for the one that suits the size, a class of one's own as ``FILE.py:CLASS``, or a network
+            of another library as ``timm:NAME`` or ``torchvision:NAME``.
         in_channels: Of the pictures: 1 or 3.
         classes: How many scores it gives.
         image_size: Height and width.
@@ -59,9 +77,7 @@ def build(
         119530
     """
     name = suggested(*image_size) if name == "auto" else name
-    given = dataclasses.asdict(options) if isinstance(options, ModelOptions) else dict(options or {})
-    values = recipe.read(given, _OPTIONS, "the model's options")
-    changes = {key: value for key, value in values.items() if value is not None and key != "model"}
+    changes = _changes(options)
     init = changes.pop("init", None)
     facts: dict[str, Any] = {"in_channels": in_channels, "classes": classes, "image_size": tuple(image_size)}
     # the global generator is put back afterwards, and the GPUs' are not touched at all
@@ -69,11 +85,70 @@ def build(
         torch.default_generator.manual_seed(seeds.torch_seed(seed, "init"))
         if own.is_own(name):
             model = own.construct(name, facts, changes)
+        elif others.is_other(name):
+            for key in changes:
+                raise ConfigError(
+                    "C204", f"{key} does not apply to {name}.", fix=f"leave out --{key.replace('_', '-')}."
+                )
+            model = others.construct(name, facts)
         else:
             model = _construct(name, facts | _arguments(name, changes))
             init = init or PRESETS[name].init
         initialise(model, init or "default")
     return model
+
+
+def shaped(
+    name: str,
+    *,
+    in_channels: int,
+    classes: int,
+    image_size: tuple[int, int],
+    options: Mapping[str, Any] | ModelOptions | None = None,
+) -> nn.Module:
+    """The same network without memory for its weights (on torch's "meta" device): for shapes and numbers, at once.
+
+    Raises:
+        ConfigError: As :func:`build`; C203 for a class of one's own, which may need values.
+
+    Example:
+        >>> net = shaped("resnet18", in_channels=3, classes=1000, image_size=(224, 224))
+        >>> sum(p.numel() for p in net.parameters())
+        11689512
+    """
+    name = suggested(*image_size) if name == "auto" else name
+    changes = _changes(options)
+    changes.pop("init", None)
+    facts: dict[str, Any] = {"in_channels": in_channels, "classes": classes, "image_size": tuple(image_size)}
+    if others.is_other(name):
+        try:
+            with torch.device("meta"):
+                return others.construct(name, facts)
+        except ConfigError as error:
+            if error.code != "C204":
+                raise
+        # some compute with their weights while they are built
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            return others.construct(name, facts)
+    with torch.device("meta"):
+        model = MODELS[name].from_arguments(facts | _arguments(name, changes))
+    model.preset = name
+    return model
+
+
+def adaptation(model: nn.Module) -> str | None:
+    """How a network differs from the published one because the pictures are small; None where it does not.
+
+    Example:
+        >>> adaptation(build("vgg11", in_channels=1, classes=10, image_size=(28, 28), seed=0))
+        'vgg11 for small pictures: as many poolings as the picture bears, hidden layers of 512 in place of 4,096'
+    """
+    if not isinstance(model, Network) or not model.SMALL or model.config.stem != "small":
+        return None
+    # some were published for small pictures
+    if PRESETS[model.preset].arguments.get("stem") == "small":
+        return None
+    return f"{model.preset} for small pictures: {model.SMALL}"
 
 
 def architecture(model: nn.Module) -> dict[str, Any] | None:
@@ -86,6 +161,8 @@ def architecture(model: nn.Module) -> dict[str, Any] | None:
         >>> record["name"], record["arguments"]["hidden_dims"]
         ('mlp', [128])
     """
+    if (other := others.record(model)) is not None:
+        return other
     if type(model) not in {MODELS[name] for name in MODELS} or not isinstance(model, Network):
         return None
     record: dict[str, Any] = {"name": model.preset, "arguments": model.arguments()}
@@ -110,7 +187,20 @@ def rebuild(architecture: Mapping[str, Any]) -> nn.Module:
     if not isinstance(name, str) or not isinstance(arguments, Mapping):
         raise ConfigError("C204", f"an architecture has a name and arguments; this one has {listing(architecture)}.")
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        if others.is_other(name):
+            if set(arguments) != {"in_channels", "classes", "image_size"}:
+                raise ConfigError(
+                    "C204", f"{name} has the arguments in_channels, classes, image_size, not {listing(arguments)}."
+                )
+            return others.construct(name, arguments)
         return _construct(name, arguments)
+
+
+def _changes(options: Mapping[str, Any] | ModelOptions | None) -> dict[str, Any]:
+    """What the user wants otherwise than the preset."""
+    given = dataclasses.asdict(options) if isinstance(options, ModelOptions) else dict(options or {})
+    values = recipe.read(given, _OPTIONS, "the model's options")
+    return {key: value for key, value in values.items() if value is not None and key != "model"}
 
 
 def _arguments(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:

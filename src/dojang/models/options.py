@@ -8,6 +8,10 @@ from dojang.recipe import option
 
 ACTIVATION_NAMES = ("relu", "leaky-relu", "elu", "gelu", "silu", "tanh", "sigmoid")
 INIT_NAMES = ("default", "uniform", "normal", "xavier", "he")
+ORDER_NAMES = (
+    "conv-bn-act", "conv-act-bn",
+    "conv-bn-act-pool", "conv-act-bn-pool", "conv-bn-pool-act", "conv-pool-bn-act",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,12 @@ class ModelOptions:
         "the network: a preset (sprint, cnn, mlp, ...) or a class of your own (mynet.py:CNN); auto takes sprint for "
         "pictures of 28 to 64 pixels and cnn for others",
         metavar="NAME",
+    )
+    pretrained: str | None = option(
+        None,
+        "start from trained weights: auto (those of dojang convert) or a weights file, also of another run",
+        metavar="auto|FILE",
+        bare="auto",
     )
     conv_dims: tuple[int, ...] | None = option(
         None, "channels of the convolutional blocks, e.g. 32,64", low=1, metavar="N,N"
@@ -43,4 +53,26 @@ class ModelOptions:
     )
     init: str | None = option(
         None, "how weights start: torch's default, uniform(0,1), normal(0,.02), xavier or he", choices=INIT_NAMES
+    )
+    stem: str | None = option(
+        None,
+        "the first layers of a published network: full halves the map at once, and again; small keeps it; auto is "
+        "small up to 64 pixels",
+        choices=("auto", "full", "small"),
+    )
+    order: str | None = option(
+        None,
+        "norm before or after the activation (ResNet: conv-bn-act, conv-act-bn; cnn: conv-bn-act-pool, "
+        "conv-act-bn-pool, conv-bn-pool-act, conv-pool-bn-act)",
+        choices=ORDER_NAMES,
+    )
+    shortcut: str | None = option(
+        None,
+        "of a ResNet, where the shape changes: projected by a 1x1 convolution, simple (zeros for new channels), or "
+        "none anywhere",
+        choices=("projected", "simple", "none"),
+    )
+    bottleneck: bool | None = option(None, "blocks of 1x1, 3x3, 1x1 convolutions in a ResNet, instead of two 3x3")
+    stride_on: str | None = option(
+        None, "which convolution of a bottleneck halves the map: 3x3, or 1x1 as in the paper", choices=("3x3", "1x1")
     )

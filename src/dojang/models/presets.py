@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from dojang.models import published
 from dojang.registry import Registry
 
 
@@ -15,11 +16,13 @@ class Preset:
 
     Args:
         name: What ``--model`` takes.
-        family: "mlp", "cnn" or "sprint", the class that builds it.
+        family: The class that builds it, by its key in models/build.py.
         summary: One line for lists.
         arguments: Fields of the family's configuration that differ from its defaults.
         init: How its weights start (a name of models/init.py).
         recipe: Training options that differ from the general defaults.
+        year: When it was published, where it was.
+        home: Side of the pictures, their channels, and the classes that it was made for.
         plan: Training options that depend on the number of training pictures and the kind of device ("cpu", "cuda").
     """
 
@@ -30,6 +33,8 @@ class Preset:
     init: str = "default"
     recipe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     plan: Callable[[int, str], Mapping[str, Any]] = lambda pictures, device: {}
+    year: int | None = None
+    home: tuple[int, int, int] = (28, 1, 10)
 
 
 PRESETS: Registry[Preset] = Registry("model", "C203")
@@ -159,6 +164,7 @@ _add(
         "three stride-2 convolutions (32, 64, 128), dropout, one hidden layer of 1024",
         _STRIDED | {"hidden_dims": (1024,), "dropout_in": 0.5, "dropout": 0.2, "global_pool": False},
         recipe=_ADAM,
+        home=(32, 3, 10),
     )
 )
 _add(
@@ -176,6 +182,7 @@ _add(
             "global_pool": False,
         },
         recipe=_ADAM | {"flip": "horizontal", "crop_padding": 4},
+        home=(32, 3, 10),
     )
 )
 _add(
@@ -198,3 +205,7 @@ _add(
         recipe=_ADAM,
     )
 )
+for _row in published.rows():
+    _name, _family, _year, _summary, _made, _recipe = _row
+    _home = (32, 3, 10) if _made.get("stem") == "small" else (224, 3, 1000)
+    _add(Preset(_name, _family, _summary, _made, recipe=_recipe, year=_year, home=_home))
