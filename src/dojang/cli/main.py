@@ -16,7 +16,9 @@ _VERBS = {
     "train": "train a network on a folder of pictures, or resume a run",
     "val": "score a run again, on its own pictures or on others",
     "predict": "answers for pictures",
-    "models": "the networks there are, and what one is made of",
+    "models": "the networks there are",
+    "summary": "what a network is made of, with every number explained",
+    "convert": "make weights of another tool a file that dojang reads",
     "bench": "what this machine can do, and how much of it training reaches",
     "cache": "list or clear the decoded pictures that dojang keeps",
 }

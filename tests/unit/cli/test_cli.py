@@ -23,7 +23,7 @@ from dojang.cli.main import inert, main
 from dojang.runs import train
 from dojang.runs.recipe import OPTIONS
 
-VERBS = ("train", "val", "predict", "models", "bench")
+VERBS = ("train", "val", "predict", "models", "summary", "bench")
 TINY = ["model=mnist-cnn", "conv_dims=3,4", "hidden_dims=6", "epochs=2", "batch_size=12", "lr=0.01"]
 TINY += ["threads=1", "workers=0"]
 CLASSES = ("across", "down", "none")
@@ -271,7 +271,7 @@ MISTAKES = [
     (["predict", "/nowhere", "a.png"], "C215", "'/nowhere' is no run folder"),
     (["predict", "/nowhere"], "C200", "predict needs pictures."),
     (["predict", "/nowhere", "a.png", "--top", "0"], "C200", "--top"),
-    (["models", "cn"], "C203", "unknown model 'cn'. Did you mean 'cnn'?"),
+    (["summary", "cn"], "C203", "unknown model 'cn'. Did you mean 'cnn'?"),
 ]
 
 
@@ -284,7 +284,7 @@ def test_mistakes(words: list[str], code: str, text: str, capsys: pytest.Capture
     assert text in err
     assert "Traceback" not in err
     # the same as JSON: one object on stdout, the words for people still on stderr
-    assert main([*words, "--json"]) == 2 if words[0] != "models" else True
+    assert main([*words, "--json"]) == 2
     if words[0] in ("train", "val") and words[-1] != "--epochs":
         found = json.loads(capsys.readouterr().out)
         assert found["code"] == code
@@ -616,10 +616,39 @@ def test_models(capsys: pytest.CaptureFixture[str]) -> None:
     from dojang.models.presets import PRESETS
 
     assert main(["models"]) == 0
+    head, *lines, last = capsys.readouterr().out.splitlines()
+    assert head.split()[:4] == ["name", "year", "depth", "parameters"]
+    assert [line.split()[0] for line in lines] == list(PRESETS)
+    assert max(map(len, [head, *lines, last])) <= 80
+    found = {line.split()[0]: line.split() for line in lines}
+    assert found["resnet18"][1:6] == ["2015", "18", "11,689,512", "1.8", "G"]
+    assert found["mnist-cnn"][1:3] == ["4", "119,530"]
+    assert main(["models", "--json"]) == 0
+    facts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["name"] for one in facts] == list(PRESETS)
+    depths = {one["name"]: one["depth"] for one in facts}
+    # as they are called, or as their papers count
+    expected = {"resnet18": 18, "resnet152": 152, "resnet110": 110, "plain56": 56, "vgg16": 16, "vgg19_bn": 19}
+    expected |= {"densenet121": 121, "googlenet": 22, "alexnet": 8, "alexnet-2012": 8}
+    assert {name: depths[name] for name in expected} == expected
+
+
+def test_summary(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert main(["summary", "mnist-cnn", "--params"]) == 0
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.splitlines()] == list(PRESETS)
-    assert main(["models", "mnist-cnn"]) == 0
-    assert "119,530" in capsys.readouterr().out
+    assert "119,530 parameters" in out and "conv1.weight" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert main(["summary", "resnet50", "--imgsz", "32", "--in-channels", "1", "--classes", "10"]) == 0
+    assert "1x32x32" in capsys.readouterr().out
+    assert main(["summary", "resnet20", "--shortcut", "projected", "order=conv-act-bn"]) == 0
+    assert "272,474 parameters" in capsys.readouterr().out
+    assert main(["summary", "resnet18", "--explain", "conv1"]) == 0
+    assert "64 filters x (7 x 7 x 3) = 9,408" in capsys.readouterr().out
+    drawing = tmp_path / "net.svg"
+    assert main(["summary", "vgg16", "--draw", str(drawing)]) == 0
+    assert drawing.read_text().startswith("<svg")
+    assert main(["summary", "vgg16", "--draw", str(tmp_path / "net.png")]) == 2
+    assert "--draw writes SVG" in capsys.readouterr().err
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
@@ -632,3 +661,24 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
     os.close(write)
     assert ran.returncode == 1
     assert ran.stderr == ""
+
+
+def test_summary_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["summary", str(run), "--params"]) == 0
+    of_run = capsys.readouterr().out
+    assert main(["summary", str(run / "weights/best.safetensors"), "--params"]) == 0
+    assert capsys.readouterr().out == of_run
+    assert main(["summary", str(run), "--imgsz", "32"]) == 2
+    assert "is trained, and has its size" in capsys.readouterr().err
+
+
+def test_predict_draws_where(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "a.png"
+    Image.new("L", (40, 30), 90).save(picture)
+    for name in ("a.png", "a2.png"):
+        assert main(["predict", str(run), str(picture), "--map", str(tmp_path / "maps")]) == 0
+        assert f"in {tmp_path / 'maps' / name}" in capsys.readouterr().out
+        with Image.open(tmp_path / "maps" / name) as drawn:
+            assert drawn.mode == "RGB"
+    assert main(["predict", str(run), str(picture), "--map", str(tmp_path / "maps"), "--label", "nothing"]) == 2
+    assert "the network knows no class 'nothing'" in capsys.readouterr().err

@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from dojang.errors import ConfigError
-from dojang.models.build import build
-from dojang.models.summary import parameters_table, summarise
+from dojang.models.build import MODELS, build, shaped
+from dojang.models.presets import PRESETS
+from dojang.models.summary import parameters_table, summarise, totals
 
 
 def test_numbers_of_a_preset():
@@ -16,8 +17,12 @@ def test_numbers_of_a_preset():
     shapes = {row.name: row.shape for row in summary.rows}
     assert shapes["conv1"] == (32, 28, 28) and shapes["pool2"] == (64, 7, 7) and shapes["fc2"] == (10,)
     assert sum(row.parameters for row in summary.rows) == 119_530
-    assert str(summary).splitlines()[2].split() == ["conv1", "Conv2d", "32", "x", "28", "x", "28", "320"]
-    assert str(summary).endswith("119,530 parameters, 119,530 trainable, 0.46 MiB")
+    assert str(summary).splitlines()[2].split() == [
+        "conv1", "32x28x28", "320", "225.8", "k", "98", "KiB", "3", "1"
+    ]  # fmt: skip
+    # 288 and 18,432 weights at 28 x 28 and 14 x 14 positions; 3,136 x 32 and 32 x 10 once
+    macs = 288 * 28 * 28 + 18_432 * 14 * 14 + 3136 * 32 + 320
+    assert str(summary).endswith(f"119,530 parameters, 119,530 trainable, 0.46 MiB; {macs:,} mult-adds")
 
 
 class Odd(nn.Module):
@@ -44,7 +49,7 @@ def test_any_network():
         ("net.conv1", (3, 4, 6), 12),
         ("net.bn1", (3, 4, 6), 6),
         ("net.drop1", (3, 4, 6), 0),
-        ("relu", (3, 4, 6), 0),
+        ("relu#2", (3, 4, 6), 0),
         ("Odd", (3, 4, 6), 3),
         ("spare", None, 6),
     ]
@@ -109,3 +114,12 @@ def test_every_parameter_is_listed():
     assert lines[1].split() == ["0.weight", "3", "x", "2", "6", "0", "0.25", "0.5", "0.75", "..."]
     assert lines[2].split() == ["0.bias", "3", "3", "1", "-2", "1.23e+03"]
     assert lines[-1] == "12 parameters in all"
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_totals_are_those_of_the_summary(name):
+    side, channels, classes = PRESETS[name].home
+    net = shaped(name, in_channels=channels, classes=classes, image_size=(side, side))
+    found = summarise(net, (side, side), channels)
+    assert totals(net, (side, side), channels) == (found.total, found.macs, found.depth)
+    assert sum(row.macs for row in found.rows) == found.macs
