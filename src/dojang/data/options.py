@@ -12,7 +12,7 @@ class DataOptions:
     """Where pictures come from, how they are split, and how they become arrays."""
 
     data_root: str | None = option(None, "folder to look in for data sets by name", aliases=("data_dir",))
-    download: bool = option(False, "fetch a data set by name when it is not found on this machine")
+    download: bool = option(False, "fetch a data set by name, and official weights, where this machine has none")
     val: float | str | None = option(
         None, "pictures for validation: a share, a count, or none", low=0, choices=("none",), metavar="SHARE|N|none"
     )
@@ -26,7 +26,9 @@ class DataOptions:
     background: int = option(255, "grey level behind transparent pixels and beside padded pictures", low=0, high=255)
     max_pixels: int = option(50_000_000, "larger pictures are refused before they are decoded", low=1)
     normalize: str = option(
-        "train", "mean and deviation: of the training part, of ImageNet, or none", choices=("train", "imagenet", "none")
+        "train",
+        "mean and deviation: of the training part, of ImageNet, those of pretrained weights, or none",
+        choices=("train", "imagenet", "weights", "none"),
     )
     flip: str | None = option(
         None,

@@ -11,7 +11,7 @@ from dojang.data.resize import WORTH, library
 from dojang.data.store import Store
 
 # the training part of ImageNet, as torchvision's weights were trained with it
-_IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def statistics(
@@ -28,8 +28,8 @@ def statistics(
         return (0.0,) * channels, (1.0,) * channels
     if how == "imagenet":
         if channels == 3:
-            return _IMAGENET
-        return (sum(_IMAGENET[0]) / 3,), (sum(_IMAGENET[1]) / 3,)
+            return IMAGENET
+        return (sum(IMAGENET[0]) / 3,), (sum(IMAGENET[1]) / 3,)
     count = len(rows) * preprocess.height * preprocess.width
     sums, squares = _sums(store, rows, preprocess)
     means, spreads = [], []

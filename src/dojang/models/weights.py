@@ -151,7 +151,16 @@ def restore(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
         >>> net.weight.tolist()
         [[1.0, 1.0]]
     """
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    fitting({name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}, tensors)
+    model.load_state_dict(dict(tensors))
+
+
+def fitting(wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
+    """Nothing, where tensors have the names and shapes of a network.
+
+    Raises:
+        TrainError: T310 otherwise, with three of them.
+    """
     given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     different = [name for name in [*wanted, *sorted(set(given) - set(wanted))] if wanted.get(name) != given.get(name)]
     if different:
@@ -164,7 +173,6 @@ def restore(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
             context="; ".join(lines) + ".",
             fix="build the network with the arguments that these weights were trained with.",
         )
-    model.load_state_dict(dict(tensors))
 
 
 def _said(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
@@ -182,7 +190,8 @@ def _check(path: str, file: BinaryIO, size: int) -> Card:
             "X501",
             f"{path!r} is a pickle file. Loading one can run any code, also with weights_only=True on older torch.",
             context="dojang does not load pickles.",
-            fix="give a weights file that dojang wrote (weights/best.safetensors of a run).",
+            fix="give a weights file that dojang wrote (weights/best.safetensors of a run), or make this one such a "
+            "file: dojang convert FILE --model NAME.",
         )
     if start[8:9] != b"{":
         raise _broken(path, "it is not a safetensors file" if size else "it is empty")
@@ -207,7 +216,8 @@ def _check(path: str, file: BinaryIO, size: int) -> Card:
             "X507",
             f"{path!r} holds weights without dojang's card: it does not say which network and classes they are for.",
             context="It was written by another tool.",
-            fix="give a weights file that dojang wrote (weights/best.safetensors of a run).",
+            fix="give a weights file that dojang wrote (weights/best.safetensors of a run), or make this one such a "
+            "file: dojang convert FILE --model NAME.",
         )
     return _card(path, metadata[_KEY])
 

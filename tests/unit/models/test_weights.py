@@ -162,7 +162,8 @@ def test_text_of_a_refused_pickle(tmp_path, monkeypatch):
         "SecurityError[X501]: 'model.pt' is a pickle file. Loading one can run any code, "
         "also with weights_only=True on older torch.\n"
         "  dojang does not load pickles.\n"
-        "  Fix: give a weights file that dojang wrote (weights/best.safetensors of a run)."
+        "  Fix: give a weights file that dojang wrote (weights/best.safetensors of a run), or make this one such a "
+        "file: dojang convert FILE --model NAME."
     )
 
 
