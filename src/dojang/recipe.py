@@ -32,6 +32,7 @@ def option(
     above: float | None = None,
     unit: str = "",
     metavar: str = "",
+    bare: str = "",
 ) -> Any:
     """A field of an options dataclass, with everything that is to be known of it.
 
@@ -44,9 +45,10 @@ def option(
         above: A bound that is itself not allowed.
         unit: "duration" for a time that needs a unit (90s, 5m, 2h); kept in seconds.
         metavar: What stands for the value in the help.
+        bare: The value of a flag that is given without one.
     """
     facts = {"help": help, "aliases": tuple(aliases), "choices": tuple(choices), "low": low, "high": high}
-    facts |= {"above": above, "unit": unit, "metavar": metavar}
+    facts |= {"above": above, "unit": unit, "metavar": metavar, "bare": bare}
     return dataclasses.field(default=default, metadata=facts)
 
 

@@ -18,7 +18,7 @@ from dojang.data.options import DataOptions
 from dojang.data.preprocess import Preprocess
 from dojang.data.statistics import statistics
 from dojang.data.store import Store, build
-from dojang.errors import DataError, listing
+from dojang.errors import ConfigError, DataError, listing
 from dojang.garbage import unsearched
 
 # the margin around the central cut of a photograph, as the ImageNet networks have it
@@ -62,6 +62,7 @@ def prepare(
     default_size: int,
     threads: int,
     preprocess: Preprocess | None = None,
+    trained: Preprocess | None = None,
     assign: bool = True,
     tick: Tick = lambda stage, done, total: None,
 ) -> Prepared:
@@ -73,6 +74,7 @@ def prepare(
         default_size: Height and width for pictures that are neither small nor of one size.
         threads: That read and decode.
         preprocess: That of trained weights; None finds one that suits the training part.
+        trained: That of weights from which training starts: with ``--normalize weights`` its mean and deviation stay.
         assign: Set pictures apart for val and test where the data does not say; False takes the splits as they are.
         tick: Called with the stage ("reading" or "decoding"), the pictures done and their number.
 
@@ -118,7 +120,10 @@ def prepare(
     if bad and nothing:
         raise bad_pictures(bad, len(bad) + len(built.manifest), "")
     if preprocess is None:
-        mean, std = statistics(built.store, built.manifest.rows("train"), chosen, options.normalize)
+        if options.normalize == "weights":
+            mean, std = _of_weights(trained, chosen.channels)
+        else:
+            mean, std = statistics(built.store, built.manifest.rows("train"), chosen, options.normalize)
         chosen = replace(chosen, mean=mean, std=std)
     return Prepared(built.manifest, built.store, chosen, bad, notes)
 
@@ -185,6 +190,16 @@ def bad_pictures(bad: dict[str, DataError], total: int, full_list: str) -> DataE
         context=f"Full list: {full_list}." if full_list else f"They are: {listing(bad, most=3)}.",
         fix="repair them, or pass --bad=skip to leave them out (recorded in the run).",
     )
+
+
+def _of_weights(trained: Preprocess | None, channels: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation with which weights were trained; a grey picture is each of three colours."""
+    if trained is None:
+        raise ConfigError("C204", "--normalize weights is for weights to start from.", fix="--pretrained, too.")
+    if len(trained.mean) == channels:
+        return trained.mean, trained.std
+    mean, std = (sum(values) / len(values) for values in (trained.mean, trained.std))
+    return (mean,) * channels, (std,) * channels
 
 
 def _choose(infos: list[ImageInfo], options: DataOptions, default_size: int) -> Preprocess:

@@ -12,6 +12,7 @@ from torch import nn
 
 from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError
+from dojang.models import build, others
 from dojang.models.presets import PRESETS
 from dojang.predict.answer import Answer
 from dojang.predict.arrays import pictures_of
@@ -50,11 +51,13 @@ class Model:
         self._module = source if isinstance(source, nn.Module) else model
         self._name = type(source).__name__ if isinstance(source, nn.Module) else os.fspath(source)
         self._predictor: Predictor | None = None
+        # of the weights that it answers with
+        self._place = Path(self._name)
         if isinstance(source, nn.Module):
             return
         if Path(self._name).exists() and self._name not in PRESETS:
             self._predictor = validation.load(self._name, model=model)
-        elif ".py:" not in self._name and self._name != "auto":
+        elif ".py:" not in self._name and self._name != "auto" and not others.is_other(self._name):
             PRESETS[self._name]
 
     def train(self, data: Any, *, reporter: Reporter | None = None, **options: Any) -> Run:
@@ -70,16 +73,21 @@ class Model:
         Raises:
             DojangError: With the code of whatever stands in the way.
         """
-        if self._predictor is not None:
-            raise ConfigError(
-                "C242", f"{self._name!r} is trained already; fine-tuning comes later.", fix='dojang.Model("cnn")'
-            )
         layer = recipes.read_layer(options, "train()")
-        if self._module is None:
+        if self._predictor is not None:
+            if build.architecture(self._predictor.model) is None:
+                raise ConfigError(
+                    "C242",
+                    f"{self._name!r} is trained already, and its network is one of your own.",
+                    fix="dojang.Model(module).train(...), with its weights loaded.",
+                )
+            # what it learned is where the new run begins
+            layer = {"pretrained": str(self._place)} | layer
+        elif self._module is None:
             layer = {"model": self._name} | layer
         folder = training.begin(data, [layer], model=self._module, reporter=reporter)
         run = Run(folder, model=self._module)
-        self._predictor = run.predictor()
+        self._predictor, self._place = run.predictor(), folder
         return run
 
     def predict(

@@ -24,6 +24,20 @@ ROOMS = (ModelOptions, DataOptions, TrainOptions, ClassifyOptions, RunOptions)
 OPTIONS = recipe.options_of(*ROOMS)
 #: what args.yaml holds beside options
 FACTS = ("format", "task", "data", "data_sha256", "segments")
+#: what --pretrained changes in any family's recipe: the head first, then all layers, earlier ones less
+TRANSFER: Mapping[str, Any] = {
+    "epochs": 10,
+    "batch_size": 32,
+    "loss": "cross-entropy",
+    "schedule": "cosine",
+    "optimizer": "adamw",
+    "lr": 3e-4,
+    "weight_decay": 0.01,
+    "warmup": 0.1,
+    "head_epochs": 30,
+    "early_lr": 0.1,
+    "normalize": "weights",
+}
 _TUNED = ("lr", "momentum", "weight_decay")
 
 
@@ -80,13 +94,21 @@ def resolve(layers: Sequence[Mapping[str, Any]], known: Circumstances | None = N
         if known:
             given |= preset.plan(known.pictures, known.device)
         family = recipe.read(given, OPTIONS, f"preset {named}")
+    below = [family]
+    if recipe.merge(layers).get("pretrained") is not None:
+        # what other libraries' networks have for a head is not known
+        own = {} if named in PRESETS else {"head_epochs": 0}
+        below.append(recipe.read(dict(TRANSFER) | own, OPTIONS, "the recipe of --pretrained"))
     values: dict[str, Any] = {name: entry.default for name, entry in OPTIONS.items()}
-    for layer in (family, *layers):
+    for layer in (*below, *layers):
         if layer.get("optimizer", values["optimizer"]) != values["optimizer"]:
             values |= dict.fromkeys(_TUNED)
         if "epochs" in layer and "time" not in layer:
             values["time"] = None
         values |= layer
+    if values["optimizer"] == "muon" and "early_lr" not in recipe.merge(layers):
+        # its filters all have one rate
+        values["early_lr"] = OPTIONS["early_lr"].default
     for name, default in zip(_TUNED, OPTIMIZER_DEFAULTS[values["optimizer"]], strict=True):
         if values[name] is None:
             values[name] = default

@@ -20,18 +20,21 @@ import dojang
 from dojang import files, seeds
 from dojang.data.augment import Augment
 from dojang.data.loader import Loader
+from dojang.data.manifest import many
 from dojang.data.prepare import Prepared
-from dojang.errors import DojangError, TrainError
+from dojang.errors import ConfigError, DojangError, TrainError
 from dojang.evaluate import curves
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.evaluate import evaluate
-from dojang.models import build, weights
+from dojang.models import build, summary, weights
+from dojang.models.layers import Network
 from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
+from dojang.runs import network
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
 from dojang.tasks.classify.task import Classify
-from dojang.train import allocator, checks, loop, optimizers, progressive
+from dojang.train import allocator, checks, loop, optimizers, progressive, transfer
 from dojang.train.budget import Budget
 from dojang.train.ema import Average
 from dojang.train.guard import Stop
@@ -67,11 +70,14 @@ class Session:
     def __post_init__(self) -> None:
         options, manifest, preprocess = self.recipe.train, self.prepared.manifest, self.prepared.preprocess
         self.task = Classify(manifest.targets, len(manifest.classes), preprocess, self.recipe.task, self.device)
-        model = self.own if self.own is not None else self._fresh()
+        model = self.own if self.own is not None else self._network()
         # the same layout wherever a network comes from, or one trained first and loaded later would differ in bits
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
         model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
         shape = 2, preprocess.channels, preprocess.height, preprocess.width
+        if not isinstance(model, Network):
+            # dojang's own have said so when they were built
+            summary.check_takes(model, torch.zeros(shape, device=self.device))
         progressive.check(model, torch.zeros(shape, device=self.device), options.progressive)
         self.agreement: Agreement | None = None
         if options.precision == "auto":
@@ -101,9 +107,14 @@ class Session:
         options, counters = self.recipe.train, self.state.counters
         self.reporter.note(self._plan())
         self.reporter.note(self._machine())
-        if counters.step == 0:
+        if counters.step == 0 and counters.phase == 0:
             self._check()
             self._fit_stem()
+            if options.head_epochs:
+                # whoever stops the head's training begins it again, with the same head
+                self.save(self.state)
+                self._fit_head()
+                counters.phase = 1
         began: dict[str, Any] = self.segments[-1] if self.segments else {"step": 0, "seconds": 0.0}
         budget = Budget(
             steps=None if options.time is not None else options.epochs * self.loaders.train.steps,
@@ -181,24 +192,14 @@ class Session:
         )
         files.write_bytes(self.folder / name, weights.dump(state.scored.state_dict(), card))
 
-    def _fresh(self) -> nn.Module:
-        """The network that the recipe names, with the weights that the seed gives."""
-        preprocess = self.prepared.preprocess
-        arguments: Mapping[str, Any] = {k: v for k, v in vars(self.recipe.model).items() if k != "model"}
-        return build.build(
-            self.recipe.model.model,
-            in_channels=preprocess.channels,
-            classes=len(self.prepared.manifest.classes),
-            image_size=(preprocess.height, preprocess.width),
-            seed=self.recipe.train.seed,
-            options=arguments,
-        )
-
     def _twin(self) -> nn.Module | None:
         """A network to read weights into, where their file does not hold the architecture."""
         if self.own is not None:
             return copy.deepcopy(self.own)
-        return self._fresh() if build.architecture(self.state.model) is None else None
+        return self._network() if build.architecture(self.state.model) is None else None
+
+    def _network(self) -> nn.Module:
+        return network.begun(self.recipe, self.prepared, self.folder / names.LAST, self.reporter)
 
     def _precision(self, model: nn.Module) -> str:
         """bf16 where the device has units for it and every layer of this network agrees with fp32 there."""
@@ -222,7 +223,8 @@ class Session:
     def _fit_stem(self) -> None:
         """Let a network that wants to see the data first see it; that is part of training, also of its time."""
         fit = getattr(self.state.model, "fit_stem", None)
-        if fit is None:
+        # all layers of trained weights know each other
+        if fit is None or self.recipe.model.pretrained is not None:
             return
         began = time.perf_counter()
         p = self.prepared.preprocess
@@ -230,6 +232,33 @@ class Session:
         if self.state.average:
             self.state.average = Average(self.state.model, self.recipe.train.ema)
         self.state.counters.elapsed += time.perf_counter() - began
+
+    def _fit_head(self) -> None:
+        """Let the last layers learn first, on what the others make of each picture; that is part of training."""
+        model, options = self.state.model, self.recipe.train
+        if not isinstance(model, Network):
+            raise ConfigError(
+                "C204",
+                "--head-epochs is for dojang's own networks, which say what their head is.",
+                fix="leave out --head-epochs.",
+            )
+        began = time.perf_counter()
+        rows = self.prepared.manifest.rows("train")
+        # in no order: where not all features fit, those that do are of all classes
+        rows = rows[seeds.permutation(seeds.key(options.seed, "head"), len(rows))]
+        loader = Loader(self.prepared.store, rows, self.prepared.preprocess, batch_size=options.micro_batch or 64)
+        # of a budget in time half is for all layers
+        seconds = None if options.time is None else options.time / 2 - self.state.counters.elapsed
+        found = transfer.fit_head(self.task, model, loader, options, self.device, self.stop, seconds)
+        if self.state.average:
+            self.state.average = Average(model, options.ema)
+        spent = time.perf_counter() - began
+        self.state.counters.elapsed += spent
+        self.reporter.note(
+            f"head: {many(found.epochs, 'epoch')} on features of {many(found.pictures, 'picture')}"
+            f"{f' of {len(rows):,}' if found.pictures < len(rows) else ''} "
+            f"({found.bytes / 2**20:,.0f} MiB), train loss {found.loss:.4f}, {spent:.1f} s"
+        )
 
     def _sample(self, most: int) -> Tensor:
         """Some training pictures as the network sees them, in the order of the first epoch."""

@@ -17,12 +17,13 @@ from dojang.data import scan
 from dojang.data.manifest import Manifest
 from dojang.data.pairs import from_pairs
 from dojang.data.prepare import Prepared, bad_pictures, prepare
+from dojang.data.preprocess import Preprocess
 from dojang.data.split import describe
 from dojang.errors import ConfigError, TrainError
-from dojang.models import own
+from dojang.models import others, own, weights
 from dojang.models.presets import PRESETS
 from dojang.native import compiler
-from dojang.runs import environment, session
+from dojang.runs import environment, network, session
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
@@ -66,12 +67,23 @@ def begin(
     # a network of one's own has no family, so it trains by the plain recipe
     layers = [{"model": "cnn"}, *layers] if model is not None else layers
     recipe = recipes.resolve(layers)
+    if model is not None and recipe.model.pretrained is not None:
+        raise ConfigError(
+            "C204",
+            "--pretrained is for networks that dojang builds; this one was given in Python.",
+            fix="load its weights in Python: module.load_state_dict(...).",
+        )
+    trained = _trained(recipe, reporter)
+    if trained and recipe.model.model == "auto":
+        # weights say whose they are
+        layers = [*layers, {"model": (trained.architecture or {}).get("name", "auto")}]
+        recipe = recipes.resolve(layers)
     device = device_named(recipe.train.device)
     project = names.outside(recipe.run.project, data)
     fixed = {"threads": threads_given(recipe.train.threads), "device": str(device)}
     recipe = _named(recipe, model).replace(**fixed)
     manifest = open_data(data, recipe.data.data_root, recipe.data.download)
-    prepared = _prepare(manifest, recipe, device, reporter)
+    prepared = _prepare(manifest, recipe, device, reporter, trained)
     recipe = _named(recipes.resolve(layers, _circumstances(prepared, device)), model).replace(**fixed)
     recipe = _settle(recipe, prepared)
     folder = files.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
@@ -153,7 +165,9 @@ def resume(
         if source is None:
             raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.resume(data=pairs)")
         manifest = open_data(source, recipe.data.data_root, recipe.data.download)
-        prepared = _prepare(manifest, recipe, device, reporter)
+        last = folder / names.LAST
+        trained = _trained(recipe, reporter, last if last.exists() else None)
+        prepared = _prepare(manifest, recipe, device, reporter, trained)
         found = prepared.manifest.fingerprint()
         if found != facts["data_sha256"]:
             raise ConfigError(
@@ -239,6 +253,8 @@ def _named(recipe: Recipe, model: nn.Module | None) -> Recipe:
     name = recipe.model.model
     if model is not None:
         return recipe.replace(model=type(model).__name__ + GIVEN)
+    if others.is_other(name):
+        return recipe
     if not own.is_own(name):
         return recipe.replace(model=name if name == "auto" else PRESETS[name].name)
     own.load_class(name)
@@ -264,7 +280,26 @@ def _place(data: Any) -> str | None:
     return str(path.absolute()) if path.exists() else os.fspath(data)
 
 
-def _prepare(manifest: Manifest, recipe: Recipe, device: torch.device, reporter: Reporter) -> Prepared:
+def _trained(recipe: Recipe, reporter: Reporter, last: Path | None = None) -> weights.Card | None:
+    """The card of the weights that a run begins with; of one that has begun, that of its own."""
+    if recipe.model.pretrained is None:
+        return None
+    if last is None:
+        if recipe.model.model == "auto" and recipe.model.pretrained == "auto":
+            raise ConfigError(
+                "C204", "--pretrained needs to know of which network.", fix="--model squeezenet1_1, or so."
+            )
+        model = _named(recipe, None).model.model
+        download = recipe.data.download
+        last = network.source(model, recipe.model.pretrained, download=download, tell=reporter.note)
+    return weights.load(last)[1]
+
+
+def _prepare(
+    manifest: Manifest, recipe: Recipe, device: torch.device, reporter: Reporter, card: weights.Card | None
+) -> Prepared:
+    trained = Preprocess.from_dict(card.preprocess) if card else None
+    size = 224 if device.type == "cuda" else 128
     for sentence in manifest.notes:
         reporter.note(sentence)
     # decoded pictures come and go by the thousand, each in memory that the system would have to clear first
@@ -273,8 +308,10 @@ def _prepare(manifest: Manifest, recipe: Recipe, device: torch.device, reporter:
             manifest,
             recipe.data,
             seed=recipe.train.seed,
-            default_size=224 if device.type == "cuda" else 128,
+            # layers that were trained know things of one size
+            default_size=trained.height if trained else size,
             threads=recipe.train.threads or 1,
+            trained=trained,
             tick=reporter.preparing,
         )
     # how it was divided, or, where the data brings its own splits, what they are

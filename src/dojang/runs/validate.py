@@ -16,9 +16,9 @@ from dojang.data.layout import is_picture
 from dojang.data.manifest import Manifest
 from dojang.data.options import DataOptions
 from dojang.data.prepare import Prepared, bad_pictures, prepare
-from dojang.errors import ConfigError
+from dojang.errors import ConfigError, listing
 from dojang.evaluate import files as evaluation_files
-from dojang.evaluate.evaluate import evaluate
+from dojang.evaluate.evaluate import evaluate, otherwise_written
 from dojang.models import build
 from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
@@ -134,6 +134,10 @@ def _other(data: Any, predictor: Predictor, options: DataOptions, threads: int, 
     manifest: Manifest = open_data(data, options.data_root, options.download)
     for sentence in manifest.notes:
         reporter.note(sentence)
+    renamed = otherwise_written(manifest.classes, predictor.labels)
+    if renamed:
+        pairs = [f"{name!r} as {label!r}" for name, label in renamed.items()]
+        reporter.note(f"classes taken for the network's: {listing(pairs, most=3)}")
     whole = not any(manifest.splits)
     if whole:
         manifest = manifest.replace(splits=("test",) * len(manifest))

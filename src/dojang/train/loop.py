@@ -95,7 +95,8 @@ def fit(
             spent = budget.spent(step, counters.elapsed)
             due = spent or (step % options.validate_every == 0 if options.validate_every else place == 0)
             improved = False
-            if step and due and counters.validated != step:
+            # nothing is known of a network before its first step; but whatever training ends with is scored
+            if (step or spent) and due and counters.validated != step:
                 row = _validate(task, state, loaders, device, options.precision, stop)
                 if row is not None:
                     counters.validated = step
@@ -110,7 +111,7 @@ def fit(
                         counters.ended = "patience"
                     # validation takes time, so a budget in time may be spent only now
                     spent = budget.spent(step, counters.elapsed)
-            finished = counters.validated == step or not step
+            finished = counters.validated == step
             if spent and finished and not counters.ended:
                 counters.ended = "time" if budget.seconds is not None else "epochs"
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dojang.errors import ConfigError
 from dojang.registry import Registry
 from dojang.train.options import TrainOptions
 
@@ -192,20 +193,38 @@ def make(model: nn.Module, options: TrainOptions) -> Optimizer:
     """The optimizer that the options name, over a model's trainable parameters.
 
     Weight decay acts on matrices and filters only.  A group's rate is ``options.lr`` times its ``share``, and follows
-    the schedule over its own part of training, from 0 to ``until``; the loop sets it.
+    the schedule over its own part of training, from 0 to ``until``; the loop sets it.  With ``early_lr`` below 1 the
+    shares rise from there at the first layer with weights to 1 at the last, in equal ratios.
     """
     if options.optimizer == "muon":
+        if options.early_lr != 1:
+            raise ConfigError(
+                "C204", "--early-lr is not for muon, whose filters all have one rate.", fix="--optimizer adamw"
+            )
         groups = _for_muon(model, options)
     else:
-        weights = penalised(model)
-        chosen = {id(p) for p in weights}
-        others = [p for p in model.parameters() if p.requires_grad and id(p) not in chosen]
         groups = [
-            {"params": weights, "weight_decay": options.weight_decay or 0.0},
-            {"params": others, "weight_decay": 0.0},
+            {"params": part, "share": share, "weight_decay": (options.weight_decay or 0.0) if decays else 0.0}
+            for share, layers in _by_depth(model, options.early_lr)
+            for decays in (True, False)
+            if (part := [p for p in layers if (p.ndim >= 2) == decays])
         ]
     groups = [{"share": 1.0, "until": 1.0} | group for group in groups if group["params"]]
     return OPTIMIZERS[options.optimizer](groups, options)
+
+
+def _by_depth(model: nn.Module, first: float) -> list[tuple[float, list[nn.Parameter]]]:
+    """The trainable parameters with their share of the rate; those of a norm go with the filters before it."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if first == 1:
+        return [(1.0, parameters)]
+    layers: list[list[nn.Parameter]] = []
+    for parameter in parameters:
+        if parameter.ndim >= 2 or not layers:
+            layers.append([])
+        layers[-1].append(parameter)
+    last = max(1, len(layers) - 1)
+    return [(first ** (1 - number / last), layer) for number, layer in enumerate(layers)]
 
 
 def _for_muon(model: nn.Module, options: TrainOptions) -> list[dict[str, Any]]:

@@ -49,6 +49,12 @@ class TrainOptions:
     progressive: float = option(
         0.0, "share of training, from its start, in which pictures are shown at 3/4 of their sides", low=0, high=1
     )
+    head_epochs: int = option(
+        0, "before all layers learn, epochs of the last ones alone, on features that are computed once", low=0
+    )
+    early_lr: float = option(
+        1.0, "learning rate of the first layer as a share of the last's; equal ratios between them", above=0, high=1
+    )
     native: bool | None = option(None, "use dojang's C kernels; by default where they can be built")
     channels_last: bool = option(True, "keep channels last in memory")
     fused: bool = option(True, "update all weights in one kernel where the optimizer can")
