@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 from pathlib import Path
 
 import click
@@ -9,21 +11,53 @@ import click
 from dojang import garbage
 from dojang.cli.flags import Command, Flag
 from dojang.cli.main import print_json
-from dojang.errors import ConfigError
+from dojang.errors import ConfigError, did_you_mean, listing
 
 
-def _predict(run: str, pictures: tuple[str, ...], top: int, model: str | None, device: str, as_json: bool) -> None:
+def _predict(
+    run: str,
+    pictures: tuple[str, ...],
+    top: int,
+    model: str | None,
+    device: str,
+    maps: str | None,
+    label: str | None,
+    as_json: bool,
+) -> None:
     if not pictures:
         raise ConfigError("C200", "predict needs pictures.", fix=f"dojang predict {run} photo.jpg")
+    if label is not None and maps is None:
+        raise ConfigError("C200", "--label says which class a map is of, and no map is asked for.", fix="--map FOLDER")
+    if maps is not None and as_json:
+        raise ConfigError("C200", "--map writes pictures, and nothing for --json.", fix="one of them.")
 
     with garbage.importing():
+        from dojang import files
         from dojang.cli.progress import say
         from dojang.data.sources import FolderSource
+        from dojang.predict.places import Everywhere
         from dojang.runs.validate import load, pictures_in
 
     predictor = load(run, model=model, device=device)
     read = FolderSource(Path(), "").read
-    sources = ((str(path), read(str(path))) for path in pictures_in(list(pictures)))
+    paths = pictures_in(list(pictures))
+    if label is not None and label not in predictor.labels:
+        near = did_you_mean(label, predictor.labels)
+        raise ConfigError(
+            "C203", f"the network knows no class {label!r}.{near}", context=f"It knows {listing(predictor.labels)}."
+        )
+    if maps is not None:
+        everywhere = Everywhere(predictor)
+        for path in paths:
+            found = everywhere.places(read(str(path)), str(path))
+            out = io.BytesIO()
+            found.drawn(label).save(out, "PNG")
+            target = _unused(Path(maps), path.stem)
+            files.write_bytes(target, out.getvalue())
+            most = float(found.probabilities[:, :, found.labels.index(label or found.best)].max())
+            say(f"{path}: {label or found.best} up to {most:.4f} in {target}".replace("\n", r"\n"))
+        return
+    sources = ((str(path), read(str(path))) for path in paths)
     for answer in predictor.predict(sources, threads=2):
         if as_json:
             print_json(answer.as_dict())
@@ -31,6 +65,12 @@ def _predict(run: str, pictures: tuple[str, ...], top: int, model: str | None, d
             best = "  ".join(f"{label} {probability:.4f}" for label, probability in answer.top(top))
             # a line a picture: a line break in a file's name must not look like another one
             say(f"{answer.source}: {best}".replace("\n", r"\n"))
+
+
+def _unused(folder: Path, stem: str) -> Path:
+    """A name for a picture that is not there yet: nothing is overwritten."""
+    names = (folder / f"{stem}{number if number > 1 else ''}.png" for number in itertools.count(1))
+    return next(path for path in names if not path.exists())
 
 
 command = Command(
@@ -43,6 +83,8 @@ command = Command(
         Flag(["top", "--top"], type=click.IntRange(1), default=3, help="labels a picture [3]"),
         Flag(["model", "--model"], metavar="FILE.py:CLASS", help="for weights of a model of your own"),
         Flag(["device", "--device"], default="auto", help="auto, cpu, cuda or cuda:N"),
+        Flag(["maps", "--map"], metavar="FOLDER", help="instead of answers: where in each picture a class is, as PNG"),
+        Flag(["label", "--label"], metavar="NAME", help="the class of --map [the most certain one]"),
         Flag(["as_json", "--json"], is_flag=True, help="one JSON object a picture"),
     ],
 )
