@@ -39,7 +39,7 @@ def test_every_verb_works_with_the_network_out_of_reach(
         ["val", str(run)],
         ["val", str(run), str(stripes), "--project", str(tmp_path)],
         ["predict", str(run), str(picture)],
-        ["models", "mnist-cnn"],
+        ["summary", "mnist-cnn"],
     ):
         assert main(words) == 0, capsys.readouterr().err
 

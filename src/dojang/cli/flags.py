@@ -36,8 +36,13 @@ def flags(options: Mapping[str, recipe.Option], leave_out: Sequence[str] = ()) -
         else:
             choices = entry.facts["choices"]
             words = "|".join(choices) if choices and len("|".join(choices)) < 40 else _metavar(entry)
+            bare: dict[str, Any] = {"is_flag": False, "flag_value": entry.facts["bare"]} if entry.facts["bare"] else {}
             flag = Flag(
-                [name, entry.flag, *aliases], default=None, help=help_text, metavar=entry.facts["metavar"] or words
+                [name, entry.flag, *aliases],
+                default=None,
+                help=help_text,
+                metavar=entry.facts["metavar"] or words,
+                **bare,
             )
             if choices and words != "|".join(choices):
                 flag.help = f"{entry.facts['help']}: {', '.join(choices)}" + (f" [{shown}]" if shown else "")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +129,27 @@ def evaluate(
     )
 
 
+def otherwise_written(classes: Sequence[str], labels: Sequence[str]) -> dict[str, str]:
+    """Classes that are no label as they stand, and the one label that is the same name written otherwise.
+
+    Case, "_" for a space and ImageNet's numbers in front make no other name; where two labels would fit, none does.
+
+    >>> otherwise_written(["n02105641-Old_English_sheepdog", "dingo"], ["Old English sheepdog", "dingo"])
+    {'n02105641-Old_English_sheepdog': 'Old English sheepdog'}
+    """
+    known, asked = dict[str, list[str]](), dict[str, list[str]]()
+    for label in labels:
+        known.setdefault(_plainly(label), []).append(label)
+    for name in classes:
+        asked.setdefault(_plainly(name), []).append(name)
+    alone = [(names[0], known[key][0]) for key, names in asked.items() if len(names) == len(known.get(key, ())) == 1]
+    return {name: label for name, label in alone if name != label}
+
+
+def _plainly(name: str) -> str:
+    return re.sub(r"^n\d{8}[-_ ]", "", name).replace("_", " ").casefold()
+
+
 def match(manifest: Manifest, labels: tuple[str, ...], split: str) -> np.ndarray:
     """For each class of a manifest, the id that the network has for its name; int64 (classes,).
 
@@ -135,6 +158,7 @@ def match(manifest: Manifest, labels: tuple[str, ...], split: str) -> np.ndarray
     """
     counts = manifest.counts()[split]
     place = {label: i for i, label in enumerate(labels)}
+    place |= {name: place[label] for name, label in otherwise_written(manifest.classes, labels).items()}
     for name in manifest.classes:
         if name not in place and counts.get(name, 0):
             raise DataError(

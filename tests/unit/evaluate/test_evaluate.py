@@ -23,7 +23,7 @@ from dojang.data.preprocess import Preprocess
 from dojang.errors import DataError
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.curves import curves
-from dojang.evaluate.evaluate import Evaluation, evaluate, match
+from dojang.evaluate.evaluate import Evaluation, evaluate, match, otherwise_written
 from dojang.predict.predictor import Predictor
 from dojang.tasks.classify import pictures
 
@@ -332,3 +332,13 @@ def test_curves_are_drawn_whatever_was_logged(parts: tuple[str, ...], number: in
     ]
     steps = [{"step": str(i), "loss": str(2 / (i + 1)), "lr": "0.1"} for i in range(3 * number)]
     assert opened(curves(results, steps)).shape[1] > 1000
+
+
+def test_names_written_otherwise() -> None:
+    labels = ["Old English sheepdog", "dingo", "Samoyed", "crane (134)", "crane (517)", "cat", "Cat"]
+    classes = ["n02105641-Old_English_sheepdog", "dingo", "samoyed", "crane", "CAT"]
+    expected = {"n02105641-Old_English_sheepdog": "Old English sheepdog", "samoyed": "Samoyed"}
+    assert otherwise_written(classes, labels) == expected
+    # two of the data for one of the network: neither
+    assert otherwise_written(["Dingo", "DINGO"], labels) == {}
+    assert otherwise_written(["Dingo", "dingo"], labels) == {}
