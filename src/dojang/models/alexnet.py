@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from dojang.models import fusion
-from dojang.models.layers import Network, Window, chance, small_stem, switch, word
+from dojang.models.layers import STEMS, Network, Window, chance, switch, word
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -41,7 +41,7 @@ class AlexNetConfig:
     def __post_init__(self) -> None:
         switch("grouped", self.grouped)
         chance("dropout", self.dropout)
-        word("stem", self.stem, ("auto", "full", "small"))
+        word("stem", self.stem, STEMS)
 
 
 class AlexNet(Network):
@@ -70,10 +70,9 @@ class AlexNet(Network):
         self, in_channels: int, classes: int, image_size: tuple[int, int], config: AlexNetConfig | None = None
     ) -> None:
         super().__init__(in_channels, classes, image_size)
-        config = config or AlexNetConfig()
-        stem = small_stem(config.stem, self.image_size)
-        self.config = dataclasses.replace(config, stem=stem)
-        small, grouped = stem == "small", config.grouped
+        self.config, small = self.stemmed(config or AlexNetConfig())
+        config = self.config
+        grouped = config.grouped
         self.fixed_size = small
         dims = (96, 256, 384, 384, 256) if grouped else (64, 192, 384, 256, 256)
         groups = 2 if grouped else 1
@@ -88,7 +87,7 @@ class AlexNet(Network):
         self.features = nn.Sequential(*layers)
         windows = [Window("features.0", size, stride, 2 * padding)]
         windows += [Window(f"features.{at}", 3, 2, 0) for at, one in enumerate(layers) if isinstance(one, nn.MaxPool2d)]
-        height, width = self.fitted(windows, stem)
+        height, width = self.fitted(windows)
         self.avgpool = nn.Identity() if small else nn.AdaptiveAvgPool2d(6)
         flat = dims[4] * (height * width if small else 36)
         self.classifier = nn.Sequential(

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from dojang.models import fusion
-from dojang.models.layers import MOST_LAYERS, Network, Window, small_stem, whole, wholes, word, wrong
+from dojang.models.layers import MOST_LAYERS, STEMS, Network, Window, whole, wholes, word, wrong
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -49,7 +49,7 @@ class DenseNetConfig:
             raise wrong("blocks", self.blocks, f"at least one number, at most {MOST_LAYERS:,} layers in all")
         whole("growth", self.growth, most=4096)
         whole("width", self.width, most=4096)
-        word("stem", self.stem, ("auto", "full", "small"))
+        word("stem", self.stem, STEMS)
 
 
 class DenseNet(Network):
@@ -77,14 +77,12 @@ class DenseNet(Network):
         self, in_channels: int, classes: int, image_size: tuple[int, int], config: DenseNetConfig | None = None
     ) -> None:
         super().__init__(in_channels, classes, image_size)
-        config = config or DenseNetConfig()
-        stem = small_stem(config.stem, self.image_size)
-        self.config = config = dataclasses.replace(config, stem=stem)
+        self.config, small = self.stemmed(config or DenseNetConfig())
+        config = self.config
         self.fixed_size = False
-        small = stem == "small"
         windows = [] if small else [Window("features.conv0", 7, 2, 6), Window("features.pool0", 3, 2, 2)]
         windows += [Window(f"features.transition{number}.pool", 2, 2, 0) for number in range(1, len(config.blocks))]
-        self.fitted(windows, stem)
+        self.fitted(windows)
 
         size, stride = (3, 1) if small else (7, 2)
         layers: OrderedDict[str, nn.Module] = OrderedDict()

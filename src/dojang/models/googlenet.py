@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from dojang.models import fusion
-from dojang.models.layers import Network, Window, chance, small_stem, switch, word
+from dojang.models.layers import STEMS, Network, Window, chance, switch, word
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -59,7 +59,7 @@ class GoogLeNetConfig:
         switch("five", self.five)
         switch("batch_norm", self.batch_norm)
         chance("dropout", self.dropout)
-        word("stem", self.stem, ("auto", "full", "small"))
+        word("stem", self.stem, STEMS)
 
 
 class GoogLeNet(Network):
@@ -86,16 +86,15 @@ class GoogLeNet(Network):
         self, in_channels: int, classes: int, image_size: tuple[int, int], config: GoogLeNetConfig | None = None
     ) -> None:
         super().__init__(in_channels, classes, image_size)
-        config = config or GoogLeNetConfig()
-        stem = small_stem(config.stem, self.image_size)
-        self.config = config = dataclasses.replace(config, stem=stem)
+        self.config, small = self.stemmed(config or GoogLeNetConfig())
+        config = self.config
         self.fixed_size = False
-        small, norm = stem == "small", config.batch_norm
+        norm = config.batch_norm
         # the map of a rounded-up pooling is that of one pixel of padding
         pooled = [("maxpool3", 3), ("maxpool4", 2)]
         pooled = pooled if small else [("maxpool1", 3), ("maxpool2", 3), *pooled]
         windows = [Window(name, size, 2, 1) for name, size in pooled]
-        self.fitted(windows if small else [Window("conv1", 7, 2, 6), *windows], stem)
+        self.fitted(windows if small else [Window("conv1", 7, 2, 6), *windows])
 
         size, stride = (3, 1) if small else (7, 2)
         self.conv1 = Conv(self.in_channels, 64, size, norm, stride)

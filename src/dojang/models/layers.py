@@ -27,6 +27,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
 }
 
 MOST_LAYERS = 1000
+STEMS = ("auto", "full", "small")
 WIDEST, LARGEST_SIDE = 2**20, 65_535
 
 
@@ -82,14 +83,19 @@ class Network(nn.Module):
         values |= {field.name: getattr(self.config, field.name) for field in dataclasses.fields(self.config)}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
-    def fitted(self, windows: Sequence[Window], stem: str) -> tuple[int, int]:
+    def stemmed(self, config: Any) -> tuple[Any, bool]:
+        """A configuration with the stem that suits the pictures, and whether that is the small one."""
+        stem = small_stem(config.stem, self.image_size)
+        return dataclasses.replace(config, stem=stem), stem == "small"
+
+    def fitted(self, windows: Sequence[Window]) -> tuple[int, int]:
         """Height and width of the map behind a published network's windows; no smaller pictures are taken.
 
         Raises:
             ConfigError: C204 where the map vanishes.
         """
         self.least = least_side(windows)
-        return map_size(windows, self.image_size, "--stem small" if stem == "full" else "")
+        return map_size(windows, self.image_size, "--stem small" if self.config.stem == "full" else "")
 
     def add(self, kind: str, layer: nn.Module) -> None:
         """Append a layer; it is called ``kind`` and its number among its kind."""

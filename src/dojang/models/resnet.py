@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from dojang.models import fusion
-from dojang.models.layers import MOST_LAYERS, Network, Window, small_stem, switch, whole, wholes, word, wrong
+from dojang.models.layers import MOST_LAYERS, STEMS, Network, Window, switch, whole, wholes, word, wrong
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -60,7 +60,7 @@ class ResNetConfig:
         word("shortcut", self.shortcut, SHORTCUTS)
         word("order", self.order, ORDERS)
         word("stride_on", self.stride_on, ("3x3", "1x1"))
-        word("stem", self.stem, ("auto", "full", "small"))
+        word("stem", self.stem, STEMS)
 
 
 class ResNet(Network):
@@ -87,13 +87,12 @@ class ResNet(Network):
         self, in_channels: int, classes: int, image_size: tuple[int, int], config: ResNetConfig | None = None
     ) -> None:
         super().__init__(in_channels, classes, image_size)
-        config = config or ResNetConfig()
-        stem = small_stem(config.stem, self.image_size)
-        self.config = config = dataclasses.replace(config, stem=stem)
+        self.config, small = self.stemmed(config or ResNetConfig())
+        config = self.config
         self.fixed_size = False
-        small, width = stem == "small", config.width
+        width = config.width
         windows = [] if small else [Window("conv1", 7, 2, 6), Window("maxpool", 3, 2, 2)]
-        self.fitted(windows, stem)
+        self.fitted(windows)
 
         size, stride = (3, 1) if small else (7, 2)
         self.conv1 = nn.Conv2d(self.in_channels, width, size, stride, size // 2, bias=False)

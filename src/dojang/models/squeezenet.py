@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from dojang.models import fusion
-from dojang.models.layers import Network, Window, chance, small_stem, word
+from dojang.models.layers import STEMS, Network, Window, chance, word
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -46,7 +46,7 @@ class SqueezeNetConfig:
     def __post_init__(self) -> None:
         word("version", self.version, tuple(_POOLED))
         chance("dropout", self.dropout)
-        word("stem", self.stem, ("auto", "full", "small"))
+        word("stem", self.stem, STEMS)
 
 
 class SqueezeNet(Network):
@@ -73,11 +73,9 @@ class SqueezeNet(Network):
         self, in_channels: int, classes: int, image_size: tuple[int, int], config: SqueezeNetConfig | None = None
     ) -> None:
         super().__init__(in_channels, classes, image_size)
-        config = config or SqueezeNetConfig()
-        stem = small_stem(config.stem, self.image_size)
-        self.config = dataclasses.replace(config, stem=stem)
+        self.config, small = self.stemmed(config or SqueezeNetConfig())
+        config = self.config
         self.fixed_size = False
-        small = stem == "small"
         first, size = (96, 7) if config.version == "1.0" else (64, 3)
         size, stride, padding = (3, 1, 1) if small else (size, 2, 0)
         layers: list[nn.Module] = [nn.Conv2d(self.in_channels, first, size, stride, padding), nn.ReLU(inplace=True)]
@@ -89,7 +87,7 @@ class SqueezeNet(Network):
                 layers.append(nn.Identity() if small and number == 0 else nn.MaxPool2d(3, 2, ceil_mode=True))
             layers.append(Fire(channels, squeezed, expanded))
             channels = 2 * expanded
-        self.fitted(windows, stem)
+        self.fitted(windows)
         self.features = nn.Sequential(*layers)
         last = nn.Conv2d(channels, self.classes, 1)
         self.classifier = nn.Sequential(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from dojang.models import fusion
-from dojang.models.layers import Network, Window, chance, small_stem, switch, whole, wholes, word, wrong
+from dojang.models.layers import STEMS, Network, Window, chance, switch, whole, wholes, word, wrong
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -52,7 +52,7 @@ class VGGConfig:
         if self.hidden is not None:
             whole("hidden", self.hidden, most=2**16)
         chance("dropout", self.dropout)
-        word("stem", self.stem, ("auto", "full", "small"))
+        word("stem", self.stem, STEMS)
 
 
 class VGG(Network):
@@ -81,11 +81,10 @@ class VGG(Network):
         self, in_channels: int, classes: int, image_size: tuple[int, int], config: VGGConfig | None = None
     ) -> None:
         super().__init__(in_channels, classes, image_size)
-        config = config or VGGConfig()
-        stem = small_stem(config.stem, self.image_size)
-        small = stem == "small"
+        self.config, small = self.stemmed(config or VGGConfig())
+        config = self.config
         hidden = config.hidden or (512 if small else 4096)
-        self.config = dataclasses.replace(config, stem=stem, hidden=hidden)
+        self.config = config = dataclasses.replace(config, hidden=hidden)
         self.fixed_size = small
         side = min(self.image_size)
         poolings = min(len(WIDTHS), int(math.log2(side))) if small else len(WIDTHS)
@@ -103,7 +102,7 @@ class VGG(Network):
                 height, width = height // 2, width // 2
         self.features = nn.Sequential(*layers)
         pools = [at for at, one in enumerate(layers) if isinstance(one, nn.MaxPool2d)]
-        self.fitted([Window(f"features.{at}", 2, 2, 0) for at in pools], stem)
+        self.fitted([Window(f"features.{at}", 2, 2, 0) for at in pools])
         self.avgpool = nn.Identity() if small else nn.AdaptiveAvgPool2d(7)
         flat = channels * (height * width if small else 49)
         self.classifier = nn.Sequential(

@@ -120,22 +120,36 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Card]:
         SecurityError: X501 for a pickle, X506 for a file that is broken or made to do harm, X507 for weights without
             dojang's card, X508 for a format that is newer than this dojang.
     """
-    path = os.fsdecode(path)
+    name = os.fsdecode(path)
+    card, data = _read(name, tensors=True)
+    try:
+        return dict(safetensors.torch.load(data)), card
+    except (safetensors.SafetensorError, RuntimeError, ValueError, KeyError) as error:
+        raise _broken(name, f"{error}") from error
+
+
+def card_of(path: str | os.PathLike[str]) -> Card:
+    """The card alone: the header is read and checked, the tensors are not read.
+
+    Raises:
+        ConfigError, SecurityError: As :func:`load`.
+    """
+    return _read(os.fsdecode(path), tensors=False)[0]
+
+
+def _read(path: str, *, tensors: bool) -> tuple[Card, bytes]:
+    """The card, and the bytes of the file where its tensors are wanted."""
     try:
         with open(path, "rb") as file:
             card = _check(path, file, os.fstat(file.fileno()).st_size)
             file.seek(0)
             # a copy, not a map of the file: the tensors must not change, or fault, when the file does
-            data = file.read()
+            return card, file.read() if tensors else b""
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
         said = f"the weights {path!r} cannot be opened: {error.strerror}."
         raise ConfigError(
             "C209", said, fix="a path to a .safetensors file, such as runs/classify/train/weights/best.safetensors"
         ) from None
-    try:
-        return dict(safetensors.torch.load(data)), card
-    except (safetensors.SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        raise _broken(path, f"{error}") from error
 
 
 def restore(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:

@@ -61,7 +61,7 @@ def source(
 def _trained(recipe: Recipe, given: str, prepared: Prepared, last: Path, reporter: Reporter) -> nn.Module:
     if last.exists():
         # resumed: everything comes with the state, also where those weights are gone
-        architecture = weights.load(last)[1].architecture
+        architecture = weights.card_of(last).architecture
         assert architecture is not None  # only dojang's networks begin from weights
         return build.rebuild(architecture)
     model, preprocess = recipe.model, prepared.preprocess

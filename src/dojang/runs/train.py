@@ -292,7 +292,7 @@ def _trained(recipe: Recipe, reporter: Reporter, last: Path | None = None) -> we
         model = _named(recipe, None).model.model
         download = recipe.data.download
         last = network.source(model, recipe.model.pretrained, download=download, tell=reporter.note)
-    return weights.load(last)[1]
+    return weights.card_of(last)
 
 
 def _prepare(

@@ -45,7 +45,7 @@ def load(run: str | Path, *, model: nn.Module | str | None = None, device: str =
     if isinstance(model, str):
         from dojang.models import weights
 
-        card = weights.load(path)[1]
+        card = weights.card_of(path)
         p = card.preprocess
         model = build.build(
             model,
