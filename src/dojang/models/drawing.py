@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from xml.sax.saxutils import escape
 
 from dojang.models.summary import Row, Summary
@@ -45,10 +45,23 @@ def volumes(summary: Summary) -> list[Volume]:
     found = [Volume("input", ("input",), summary.input_shape, 0)]
     for key in (lambda row: row.shape, lambda row: row.shape[1:] or ()):
         parts = [list(part) for _, part in itertools.groupby(rows, key)]
-        made = [_volume(part, after) for part, after in zip(parts, [*parts[1:], []], strict=True)]
+        made = _joined(_volume(part, after) for part, after in zip(parts, [*parts[1:], []], strict=True))
         if len(made) <= _MOST:
             break
     return [*found, *made]
+
+
+def _joined(found: Iterable[Volume]) -> list[Volume]:
+    """Neighbours of one shape as one: branches put side by side, and the dropout behind them."""
+    made: list[Volume] = []
+    for volume in found:
+        if made and made[-1].shape == volume.shape:
+            before = made[-1]
+            layers, parameters = before.layers + volume.layers, before.parameters + volume.parameters
+            made[-1] = dataclasses.replace(before, layers=layers, parameters=parameters)
+        else:
+            made.append(volume)
+    return made
 
 
 def _volume(rows: Sequence[Row], after: Sequence[Row]) -> Volume:

@@ -31,7 +31,7 @@ TRANSFER: Mapping[str, Any] = {
     "loss": "cross-entropy",
     "schedule": "cosine",
     "optimizer": "adamw",
-    "lr": 3e-4,
+    "lr": 1e-4,
     "weight_decay": 0.01,
     "warmup": 0.1,
     "head_epochs": 30,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from xml.etree import ElementTree
 
 import pytest
@@ -27,6 +28,8 @@ def test_every_network_is_drawn(name: str) -> None:
     # nothing is lost on the way
     assert sum(volume.parameters for volume in found) == summary.total
     assert found[0].shape == summary.input_shape
+    # and nothing is shown twice
+    assert all(one.shape != other.shape for one, other in itertools.pairwise(found[1:]))
     assert found[-1].shape == summary.rows[-1].shape
     tree = ElementTree.fromstring(draw(summary, f"{name} & <co>"))
     width, height = float(tree.get("width", 0)), float(tree.get("height", 0))
