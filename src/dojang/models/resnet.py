@@ -112,6 +112,11 @@ class ResNet(Network):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, _Block) and config.shortcut != "none":
+                # what all blocks add stays about as large as what they are given, however many there are: else a new
+                # network of 56 layers is surer, and more wrong, than one that knows nothing.
+                # Source: De and Smith, arXiv:2002.10444, which scales the road by 1 / sqrt(blocks) or less
+                nn.init.constant_(module.road()[-1][1].weight, sum(config.blocks) ** -0.5)  # type: ignore[arg-type]
 
     def maps(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b d h2 w2"]:
         bn_first = self.config.order == ORDERS[0]
