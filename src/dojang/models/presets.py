@@ -68,6 +68,10 @@ def _sprint_plan(epochs: int) -> Callable[[int, str], Mapping[str, Any]]:
     return plan
 
 
+def _published(name: str) -> Callable[[int, str], Mapping[str, Any]]:
+    return lambda pictures, device: published.plan(name, pictures)
+
+
 _ADAM = {"epochs": 15, "batch_size": 128, "optimizer": "adam", "lr": 1e-3}
 _STRIDED = {"conv_dims": (32, 64, 128), "stride": 2, "padding": "valid", "pool": False, "batch_norm": False}
 _LENET = {
@@ -208,4 +212,4 @@ _add(
 for _row in published.rows():
     _name, _family, _year, _summary, _made, _recipe = _row
     _home = (32, 3, 10) if _made.get("stem") == "small" else (224, 3, 1000)
-    _add(Preset(_name, _family, _summary, _made, recipe=_recipe, year=_year, home=_home))
+    _add(Preset(_name, _family, _summary, _made, recipe=_recipe, plan=_published(_name), year=_year, home=_home))

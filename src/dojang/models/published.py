@@ -17,8 +17,16 @@ _SGD: dict[str, Any] = {
     "weight_decay": 5e-4,
     "warmup": 0.05,
 }
-# without batch norm larger rates diverge
-_CAREFUL = _SGD | {"lr": 0.01}
+# without batch norm: of 612 photographs SqueezeNet learned nothing by SGD, in 30 epochs at 0.01 or in 60 at 0.02
+# (benchmarks/NOTES.md)
+_CAREFUL: dict[str, Any] = {
+    "epochs": 30,
+    "batch_size": 128,
+    "optimizer": "adamw",
+    "lr": 3e-4,
+    "weight_decay": 0.01,
+    "warmup": 0.05,
+}
 _SMALL = _SGD | {"lr": 0.1, "crop_padding": 4}
 _CONVS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 _RESNETS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -28,6 +36,8 @@ _DENSENETS = {
     169: ((6, 12, 32, 32), 32, 64),
     201: ((6, 12, 48, 32), 32, 64),
 }
+# training pictures
+_FEW = 4000
 
 Row = tuple[str, str, int, str, Mapping[str, Any], Mapping[str, Any]]
 
@@ -60,3 +70,15 @@ def rows() -> Iterator[Row]:
     for version in ("1.0", "1.1"):
         words = "fire modules: squeeze to few channels, expand again"
         yield f"squeezenet{version.replace('.', '_')}", "squeezenet", 2016, words, {"version": version}, _CAREFUL
+
+
+def plan(name: str, pictures: int) -> Mapping[str, Any]:
+    """Training options of a network here that depend on the number of training pictures.
+
+    Without batch norm many small steps take few pictures further.
+
+    >>> plan("squeezenet1_1", 600), plan("squeezenet1_1", 60_000), plan("resnet18", 600)
+    ({'batch_size': 32}, {}, {})
+    """
+    careful = any(row[0] == name and row[5] is _CAREFUL for row in rows())
+    return {"batch_size": 32} if careful and pictures < _FEW else {}

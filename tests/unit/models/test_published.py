@@ -180,3 +180,11 @@ def test_a_simple_shortcut_hands_on_every_other_pixel() -> None:
     assert y.shape == (1, 6, 3, 2)
     assert torch.equal(y[:, 2:4], x[:, :, ::2, ::2])
     assert not y[:, :2].any() and not y[:, 4:].any()
+
+
+def test_few_pictures_are_seen_in_small_steps_without_batch_norm() -> None:
+    for name, few in (("squeezenet1_1", 32), ("vgg16", 32), ("alexnet", 32), ("vgg16_bn", None), ("resnet18", None)):
+        preset = PRESETS[name]
+        assert preset.plan(600, "cpu").get("batch_size") == few
+        assert preset.plan(50_000, "cpu") == {}
+        assert preset.recipe["optimizer"] == ("adamw" if few else "sgd")
