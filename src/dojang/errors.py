@@ -102,3 +102,12 @@ def listing(items: Iterable[object], most: int = 10) -> str:
     words = [str(item) for item in items]
     more = len(words) - most
     return ", ".join(words[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def many(n: int, noun: str, plural: str = "") -> str:
+    """A number with its noun.
+
+    >>> many(1, "image"), many(1200, "image"), many(2, "class", "classes")
+    ('1 image', '1,200 images', '2 classes')
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from dojang.data.manifest import Manifest, Source, many, plain, same_name
-from dojang.errors import DataError, did_you_mean, listing
+from dojang.data.manifest import Manifest, Source, plain, same_name
+from dojang.errors import DataError, did_you_mean, listing, many
 
 _IN_WORDS = {"train": "training", "val": "validation", "test": "test"}
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from dojang.data.labels import Row, by_name
-from dojang.data.manifest import Manifest, Source, many, pasted, plain, same_name
-from dojang.errors import DataError, listing
+from dojang.data.manifest import Manifest, Source, pasted, plain, same_name
+from dojang.errors import DataError, listing, many
 
 _PICTURES = {"jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "mpo"}
 _PACKED = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".csv")

@@ -228,15 +228,6 @@ def pasted(path: str) -> str:
     return f"$'{''.join(escaped)}'"
 
 
-def many(n: int, noun: str, plural: str = "") -> str:
-    """A number with its noun.
-
-    >>> many(1, "image"), many(1200, "image"), many(2, "class", "classes")
-    ('1 image', '1,200 images', '2 classes')
-    """
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
 def same_name(name: str) -> str:
     """The form in which class names are compared: an accent may be one character or two, and is the same name."""
     return unicodedata.normalize("NFC", name)

@@ -13,12 +13,12 @@ from dojang import files
 from dojang.data import split
 from dojang.data.ahead import in_order
 from dojang.data.decode import ImageInfo, Walked, is_gray, look_through, opened, probe
-from dojang.data.manifest import Manifest, many
+from dojang.data.manifest import Manifest
 from dojang.data.options import DataOptions
 from dojang.data.preprocess import Preprocess
 from dojang.data.statistics import statistics
 from dojang.data.store import Store, build
-from dojang.errors import ConfigError, DataError, listing
+from dojang.errors import ConfigError, DataError, listing, many
 from dojang.garbage import unsearched
 
 # the margin around the central cut of a photograph, as the ImageNet networks have it

@@ -14,8 +14,8 @@ import numpy as np
 
 from dojang import seeds
 from dojang.data.labels import missing_note
-from dojang.data.manifest import SPLITS, Manifest, many
-from dojang.errors import ConfigError, DataError, listing
+from dojang.data.manifest import SPLITS, Manifest
+from dojang.errors import ConfigError, DataError, listing, many
 
 _FLAT_SHARE = 0.1
 _VAL_SHARE, _VAL_LEAST = 0.05, 500

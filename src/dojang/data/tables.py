@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dojang.data.labels import Row, by_name
-from dojang.data.manifest import SPLITS, Manifest, bad_line, csv_rows, many, plain
+from dojang.data.manifest import SPLITS, Manifest, bad_line, csv_rows, plain
 from dojang.data.sources import FolderSource, unreadable
-from dojang.errors import DataError, listing
+from dojang.errors import DataError, listing, many
 
 _COLUMNS = {
     "path": ("path", "file", "filename", "image"),

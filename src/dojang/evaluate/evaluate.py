@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from dojang.data.loader import Loader
-from dojang.data.manifest import Manifest, many
+from dojang.data.manifest import Manifest
 from dojang.data.store import Store
-from dojang.errors import DataError, did_you_mean
+from dojang.errors import DataError, did_you_mean, many
 from dojang.evaluate import views
 from dojang.metrics import intervals, scores
 from dojang.predict.predictor import Predictor

@@ -20,9 +20,8 @@ import dojang
 from dojang import files, seeds
 from dojang.data.augment import Augment
 from dojang.data.loader import Loader
-from dojang.data.manifest import many
 from dojang.data.prepare import Prepared
-from dojang.errors import ConfigError, DojangError, TrainError
+from dojang.errors import ConfigError, DojangError, TrainError, many
 from dojang.evaluate import curves
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.evaluate import evaluate
