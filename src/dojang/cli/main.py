@@ -16,6 +16,8 @@ _VERBS = {
     "train": "train a network on a folder of pictures, or resume a run",
     "val": "score a run again, on its own pictures or on others",
     "predict": "answers for pictures",
+    "split": "divide a data set, and write down how: stratified, grouped, in folds",
+    "scan": "what is wrong with a data set: doubled, mislabelled, unreadable, odd pictures",
     "models": "the networks there are",
     "summary": "what a network is made of, with every number explained",
     "convert": "make weights of another tool a file that dojang reads",
@@ -78,7 +80,8 @@ def main(args: list[str] | None = None) -> int:
     words = sys.argv[1:] if args is None else args
     as_json = any(word == "--json" or word.lower() in _JSON for word in words)
     try:
-        dojang.main(args=list(words) or ["--help"], prog_name="dojang", standalone_mode=False)
+        # a verb that ends with a status of its own gives it back
+        status = dojang.main(args=list(words) or ["--help"], prog_name="dojang", standalone_mode=False)
     except DojangError as error:
         _tell(error, as_json)
         return error.exit_code
@@ -96,7 +99,7 @@ def main(args: list[str] | None = None) -> int:
         # the reader of our output has left; nothing more can be said to it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 def _tell(error: DojangError, as_json: bool) -> None:

@@ -1,0 +1,73 @@
+"""`dojang scan DATA`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from dojang import garbage, recipe
+from dojang.cli.flags import Command, Flag, flags, given
+from dojang.cli.main import print_json
+from dojang.data.options import DataOptions
+
+_OPTIONS = {
+    name: entry
+    for name, entry in recipe.options_of(DataOptions).items()
+    if name in ("data_root", "download", "max_pixels")
+}
+
+
+@garbage.unsearched()
+def _scan(data: str, html: str | None, threads: int | None, as_json: bool, **values: Any) -> None:
+    options = recipe.build(DataOptions, given(values, _OPTIONS))
+
+    with garbage.importing():
+        import os
+        from pathlib import Path
+
+        from dojang import files
+        from dojang.cli.progress import reporter, say
+        from dojang.data.scan import find
+        from dojang.doctor import page
+        from dojang.doctor.scan import scan
+        from dojang.doctor.show import lines
+        from dojang.errors import ConfigError
+
+    if html and Path(html).exists():
+        raise ConfigError("C202", f"{html!r} is there already; nothing is overwritten.", fix="--html ANOTHER.html")
+    manifest = find(data, options.data_root, options.download)
+    progress = reporter()
+    report, looks = scan(
+        manifest,
+        threads=(os.cpu_count() or 1) if threads is None else threads,
+        max_pixels=options.max_pixels,
+        tick=progress.preparing,
+    )
+    progress.end()
+    if html:
+        files.write_text(html, page.render(report, manifest, looks))
+    if as_json:
+        print_json(report.as_dict() | ({"html": html} if html else {}))
+    else:
+        for line in lines(report):
+            say(line)
+        if html:
+            say(f"page  {html}")
+    if report.grave:
+        raise click.exceptions.Exit(3)
+
+
+command = Command(
+    "scan",
+    callback=_scan,
+    help="What is wrong with DATA: unreadable, doubled, mislabelled, blank, dark, blurred, odd pictures. Changes "
+    "nothing. Exit status 3 where scores would be wrong.",
+    params=[
+        click.Argument(["data"]),
+        Flag(["html", "--html"], metavar="FILE", help="write a page with a thumbnail for every finding"),
+        Flag(["threads", "--threads"], type=click.IntRange(0, 256), help="that read and decode [one a core]"),
+        Flag(["as_json", "--json"], is_flag=True, help="all findings as JSON on stdout"),
+        *flags(_OPTIONS),
+    ],
+)

@@ -1,0 +1,1 @@
+"""Is this data what its owner takes it for? Finds what would make scores wrong, and repairs copies of it."""

@@ -1,0 +1,253 @@
+"""What a scan finds: each fault planted by code into clean pictures, and nothing where nothing was planted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from scenes import gallery, scene
+
+from dojang.cli.main import main
+from dojang.data.scan import find
+from dojang.doctor import page
+from dojang.doctor.findings import GRAVE, KINDS, Report
+from dojang.doctor.scan import scan
+from dojang.doctor.show import lines
+
+
+def found(data: Path) -> Report:
+    return scan(find(data), threads=2, max_pixels=50_000_000)[0]
+
+
+def kinds(report: Report) -> set[str]:
+    return {finding.kind for finding in report.findings}
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return gallery(tmp_path_factory.mktemp("clean"))
+
+
+@pytest.fixture
+def data(clean: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(clean, tmp_path / "photos"))
+
+
+def test_clean_pictures_give_silence(clean: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = found(clean)
+    assert report.findings == () and not report.grave and report.pictures == 24
+    assert main(["scan", str(clean)]) == 0
+    out = capsys.readouterr().out
+    assert "nothing wrong was found." in out and max(map(len, out.splitlines())) <= 80
+
+
+def one(data: Path, number: int = 0) -> Path:
+    return sorted(data.rglob("*.jpg"))[number]
+
+
+def _copy(data: Path) -> None:
+    shutil.copy(one(data), one(data).with_name("copy.jpg"))
+
+
+def _other_label(data: Path) -> None:
+    shutil.copy(one(data), data / "class1" / "copy.jpg")
+
+
+def _pixels(data: Path) -> None:
+    with Image.open(one(data)) as picture:
+        picture.save(one(data).with_name("copy.png"))
+
+
+def _encoded(data: Path) -> None:
+    with Image.open(one(data)) as picture:
+        picture.save(one(data).with_name("copy.jpg"), quality=60)
+
+
+def _halved(data: Path) -> None:
+    with Image.open(one(data)) as picture:
+        picture.resize((picture.width // 2, picture.height // 2)).save(one(data).with_name("copy.jpg"))
+
+
+def _cropped(data: Path) -> None:
+    with Image.open(one(data)) as picture:
+        box = 8, 0, picture.width - 2, picture.height - 6
+        picture.crop(box).save(one(data).with_name("copy.jpg"))
+
+
+def _truncated(data: Path) -> None:
+    one(data).write_bytes(one(data).read_bytes()[:2000])
+
+
+def _empty(data: Path) -> None:
+    one(data).write_bytes(b"")
+
+
+def _page(data: Path) -> None:
+    one(data).write_bytes(b"<!doctype html><title>404</title>")
+
+
+def _saved(change: Callable[[Image.Image], Image.Image]) -> Callable[[Path], None]:
+    def plant(data: Path) -> None:
+        with Image.open(one(data)) as picture:
+            picture.load()
+        change(picture).save(one(data), quality=95)
+
+    return plant
+
+
+def _blank(picture: Image.Image) -> Image.Image:
+    return Image.new("RGB", picture.size, (200, 200, 200))
+
+
+def _dark(picture: Image.Image) -> Image.Image:
+    return picture.point(lambda level: level // 14)
+
+
+def _bright(picture: Image.Image) -> Image.Image:
+    return picture.point(lambda level: 255 - (255 - level) // 14)
+
+
+def _blurred(picture: Image.Image) -> Image.Image:
+    return picture.filter(ImageFilter.GaussianBlur(8))
+
+
+def _tiny(picture: Image.Image) -> Image.Image:
+    return picture.resize((20, 15))
+
+
+def _long(picture: Image.Image) -> Image.Image:
+    return scene(999, (900, 90))
+
+
+def _turned(data: Path) -> None:
+    with Image.open(one(data)) as picture:
+        exif = picture.getexif()
+        exif[0x0112] = 6
+        picture.save(one(data), exif=exif, quality=95)
+
+
+def _frames(data: Path) -> None:
+    stills = [scene(500 + number, (80, 80)) for number in range(3)]
+    stills[0].save(data / "class0" / "moving.gif", save_all=True, append_images=stills[1:])
+
+
+def _few(data: Path) -> None:
+    for path in sorted((data / "class2").iterdir())[1:]:
+        path.unlink()
+    for number in range(5):
+        scene(700 + number).save(data / "class0" / f"more{number}.jpg")
+
+
+def _case(data: Path) -> None:
+    (data / "class1").rename(data / "Class0")
+
+
+PLANTED: dict[str, tuple[Callable[[Path], None], str]] = {
+    "the same bytes": (_copy, "same"),
+    "the same bytes elsewhere": (_other_label, "two-labels"),
+    "the same pixels": (_pixels, "same"),
+    "re-encoded": (_encoded, "near"),
+    "halved": (_halved, "near"),
+    "cropped": (_cropped, "near"),
+    "truncated": (_truncated, "unreadable"),
+    "empty": (_empty, "unreadable"),
+    "a web page": (_page, "unreadable"),
+    "blank": (_saved(_blank), "blank"),
+    "dark": (_saved(_dark), "dark"),
+    "bright": (_saved(_bright), "bright"),
+    "blurred": (_saved(_blurred), "blurred"),
+    "tiny": (_saved(_tiny), "tiny"),
+    "long": (_saved(_long), "shape"),
+    "turned": (_turned, "turned"),
+    "frames": (_frames, "frames"),
+    "few of a class": (_few, "imbalance"),
+    "names alike": (_case, "names"),
+}
+
+
+@pytest.mark.parametrize("name", list(PLANTED))
+def test_what_was_planted_is_found_and_nothing_else(name: str, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plant, kind = PLANTED[name]
+    plant(data)
+    before = {path: path.read_bytes() for path in data.rglob("*") if path.is_file()}
+    report = found(data)
+    assert kinds(report) == {kind}, list(lines(report))
+    assert len(report.findings) == 1
+    assert report.grave == (KINDS[kind].gravity == GRAVE)
+    status = main(["scan", str(data), "--json"])
+    assert status == (3 if report.grave else 0)
+    told = json.loads(capsys.readouterr().out)
+    assert [one["kind"] for one in told["findings"]] == [kind] and told["pictures"] == report.pictures
+    assert max(map(len, lines(report))) <= 80
+    # nothing is changed
+    assert {path: path.read_bytes() for path in data.rglob("*") if path.is_file()} == before
+
+
+def test_pictures_in_two_splits(clean: Path, tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        shutil.copytree(clean, tmp_path / "data" / split)
+    for path in (tmp_path / "data" / "test").rglob("*.jpg"):
+        # every second one is the same, the others are saved again or quite different
+        number = int(path.stem)
+        if number % 4 == 1:
+            with Image.open(path) as picture:
+                picture.load()
+            picture.save(path, quality=70)
+        elif number % 4 in (2, 3):
+            scene(1000 + number).save(path)
+    for path in (tmp_path / "data" / "test" / "class2").iterdir():
+        path.unlink()
+    report = found(tmp_path / "data")
+    exact = {int(Path(finding.paths[0]).stem) for finding in report.of("same-across")}
+    nearly = {int(Path(finding.paths[0]).stem) for finding in report.of("near-across")}
+    left = {number for number in range(24) if number % 3 != 2}
+    assert exact == {number for number in left if number % 4 == 0}
+    assert nearly == {number for number in left if number % 4 == 1}
+    assert report.of("class-missing")[0].facts["classes"] == ["class2"] and report.grave
+    assert kinds(report) == {"same-across", "near-across", "class-missing"}
+
+
+def test_one_group_in_two_splits(clean: Path, tmp_path: Path) -> None:
+    paths = sorted(clean.rglob("*.jpg"))
+    rows = [
+        f"{path},{path.parent.name},{'test' if i % 8 == 3 else 'train'},camera{i % 7}" for i, path in enumerate(paths)
+    ]
+    (tmp_path / "table.csv").write_text("path,label,split,group\n" + "\n".join(rows) + "\n")
+    report = found(tmp_path / "table.csv")
+    assert kinds(report) == {"group-across"} and report.grave
+    # 3, 11 and 19 are for testing: cameras 3, 4 and 5, of which others are for training
+    assert {finding.facts["group"] for finding in report.findings} == {"camera3", "camera4", "camera5"}
+
+
+def test_nearly_the_same_under_two_labels(data: Path) -> None:
+    with Image.open(one(data)) as picture:
+        picture.save(data / "class1" / "copy.jpg", quality=60)
+    assert kinds(found(data)) == {"near-two-labels"}
+
+
+def test_small_pictures_are_compared_too(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    pairs = [(draw.integers(0, 256, (28, 28), np.uint8), "ab"[number % 2]) for number in range(40)]
+    from dojang.data.pairs import from_pairs
+
+    report, _ = scan(from_pairs([*pairs, pairs[3], (pairs[5][0], "a")]), threads=0, max_pixels=10**6)
+    assert sorted(finding.kind for finding in report.findings) == ["same", "two-labels"]
+
+
+def test_the_page_is_inert(data: Path, tmp_path: Path) -> None:
+    evil = "<script>alert(1)</script>"
+    (data / "class0").rename(data / evil.replace("/", "_"))
+    _copy(data)
+    manifest = find(data)
+    report, looks = scan(manifest, threads=2, max_pixels=10**8)
+    text = page.render(report, manifest, looks)
+    assert "<script" not in text and "&lt;script&gt;" in text
+    assert "http" not in text.replace("http-equiv", "") and text.count("data:image/jpeg;base64,") == 2
+    out = tmp_path / "scan.html"
+    assert main(["scan", str(data), "--html", str(out)]) == 0 and out.exists()
+    assert main(["scan", str(data), "--html", str(out)]) == 2
