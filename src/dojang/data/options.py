@@ -17,6 +17,9 @@ class DataOptions:
         None, "pictures for validation: a share, a count, or none", low=0, choices=("none",), metavar="SHARE|N|none"
     )
     test: float | None = option(None, "test pictures of data without a test part: a share or a count", low=0)
+    splits: str | None = option(
+        None, "a splits.csv that says which picture is in which split (dojang split)", metavar="FILE"
+    )
     bad: str = option("stop", "pictures that cannot be read: stop, or skip and record", choices=("stop", "skip"))
     imgsz: int | None = option(
         None, "height and width the network sees", aliases=("img_size", "image_size"), low=1, high=4096

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from dojang import files
-from dojang.data import scan
+from dojang.data import division, scan
 from dojang.data.manifest import Manifest
 from dojang.data.pairs import from_pairs
 from dojang.data.prepare import Prepared, bad_pictures, prepare
@@ -83,6 +83,9 @@ def begin(
     fixed = {"threads": threads_given(recipe.train.threads), "device": str(device)}
     recipe = _named(recipe, model).replace(**fixed)
     manifest = open_data(data, recipe.data.data_root, recipe.data.download)
+    if recipe.data.splits is not None:
+        manifest = _divided(manifest, recipe)
+        recipe = recipe.replace(splits=str(Path(recipe.data.splits).absolute()))
     prepared = _prepare(manifest, recipe, device, reporter, trained)
     recipe = _named(recipes.resolve(layers, _circumstances(prepared, device)), model).replace(**fixed)
     recipe = _settle(recipe, prepared)
@@ -272,6 +275,19 @@ def open_data(data: Any, data_root: str | None = None, download: bool = False) -
     return from_pairs(data)
 
 
+def _divided(manifest: Manifest, recipe: Recipe) -> Manifest:
+    """The manifest as --splits says."""
+    assert recipe.data.splits is not None
+    for name, value in (("val", recipe.data.val), ("test", recipe.data.test)):
+        if value is not None and not (name == "val" and value == "none"):
+            raise ConfigError(
+                "C204",
+                f"--{name} divides pictures, and --splits says how they are divided.",
+                fix=f"leave out --{name}, or --splits.",
+            )
+    return division.given(manifest, recipe.data.splits)
+
+
 def _place(data: Any) -> str | None:
     """What args.yaml says of the data: an absolute path, a name, or nothing for pairs."""
     if not isinstance(data, (str, os.PathLike)):
@@ -312,6 +328,8 @@ def _prepare(
             default_size=trained.height if trained else size,
             threads=recipe.train.threads or 1,
             trained=trained,
+            # a file that divides the pictures has the last word
+            assign=recipe.data.splits is None,
             tick=reporter.preparing,
         )
     # how it was divided, or, where the data brings its own splits, what they are

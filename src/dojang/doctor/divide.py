@@ -1,0 +1,84 @@
+"""A division of data into splits, or into folds, with pictures that are one picture kept together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dojang.data import division, split
+from dojang.data.manifest import Manifest
+from dojang.data.prepare import bad_pictures
+from dojang.doctor.look import look
+from dojang.doctor.pairs import pairs as find_pairs
+from dojang.errors import many
+
+
+@dataclass(frozen=True)
+class Divided:
+    """What came of it.
+
+    Args:
+        manifests: One, or one a fold, with digests, groups and splits.
+        words: The splits of each in a line.
+        notes: What is to be said of how it was done.
+    """
+
+    manifests: tuple[Manifest, ...]
+    words: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def divide(
+    manifest: Manifest,
+    *,
+    val: float | str | None = None,
+    test: float | None = None,
+    folds: int | None = None,
+    group_by: str | None = None,
+    pairs: bool = True,
+    seed: int = 0,
+    threads: int = 0,
+    max_pixels: int = 50_000_000,
+    tick: Callable[[str, int, int], None] = lambda stage, done, total: None,
+) -> Divided:
+    """Divide a manifest.
+
+    Args:
+        val, test: As :func:`dojang.data.split.assign`; with folds there is no test part but one that is asked for.
+        folds: So many manifests, in each another part "val".
+        group_by: A regular expression; see :func:`dojang.data.division.grouped`.
+        pairs: Whether pictures that are one, or nearly, are groups.
+
+    Raises:
+        DataError: D104 where pictures cannot be read; those of the functions named.
+        ConfigError: Those of the functions named.
+    """
+    count = len(manifest)
+    looks = look(manifest, threads=threads, max_pixels=max_pixels, tick=lambda n: tick("looking at", n, count))
+    if looks.bad:
+        raise bad_pictures(looks.bad, count, "")
+    # read back as they are: zeros at the end of a digest are part of it
+    digests = np.frombuffer(looks.facts["digest"].tobytes(), np.uint8).reshape(count, -1)
+    manifest = manifest.replace(digests=tuple(bytes(row).hex() for row in digests))
+    before = len(manifest.notes)
+    if group_by is not None:
+        manifest = division.grouped(manifest, group_by)
+    notes = []
+    if pairs:
+        found = find_pairs(manifest, looks, tick=tick)
+        manifest = division.together(manifest, [pair.rows for pair in found])
+        if found:
+            rows = {row for pair in found for row in pair.rows}
+            notes.append(f"kept together: {many(len(rows), 'picture')} that are one picture with another, or nearly")
+    if folds is None:
+        done = split.assign(manifest, val=val, test=test, seed=seed)
+        made = [done]
+        notes += done.notes[before:]
+    else:
+        if test:
+            manifest = split.assign(manifest, val="none", test=test, seed=seed)
+        made = division.folds(manifest, folds, seed)
+        notes += manifest.notes[before:]
+    return Divided(tuple(made), tuple(map(split.describe, made)), tuple(notes))
