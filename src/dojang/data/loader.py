@@ -65,6 +65,8 @@ class Loader:
         augment: None for validation: the rows in their own order, the central cut.
         threads: That work ahead; 0 works when asked.
         drop_single: Leave out a last batch of one picture (batch normalisation has no variance there).
+        balance: int64 (n,), the label of each of the rows, to have every class as often as any other in an epoch;
+            None has each row once.
     """
 
     def __init__(
@@ -78,7 +80,9 @@ class Loader:
         augment: Augment | None = None,
         threads: int = 0,
         drop_single: bool = False,
+        balance: np.ndarray | None = None,
     ) -> None:
+        self.balance = balance
         self.store, self.rows, self.preprocess = store, rows, preprocess
         self.batch_size, self.seed, self.augment, self.threads = batch_size, seed, augment, threads
         self.size = preprocess.height, preprocess.width
@@ -93,10 +97,33 @@ class Loader:
             self.steps -= 1
 
     def order(self, epoch: int) -> np.ndarray:
-        """The rows in the order of an epoch, int64 (n,)."""
+        """The rows in the order of an epoch, int64 (n,); to one that comes up again the store's length is added."""
         if self.augment is None:
             return self.rows
+        if self.balance is not None:
+            return self._balanced(epoch)
         order: np.ndarray = self.rows[seeds.permutation(seeds.key(self.seed, "order", epoch), len(self.rows))]
+        return order
+
+    def _balanced(self, epoch: int) -> np.ndarray:
+        """As many pictures as there are rows, evenly of each class: some of a large one, those of a small one again."""
+        assert self.balance is not None
+        kinds = np.unique(self.balance)
+        # what cannot be divided goes to other classes each epoch
+        shares = np.full(len(kinds), len(self.rows) // len(kinds))
+        shares[
+            seeds.permutation(seeds.key(self.seed, "classes", epoch), len(kinds))[: len(self.rows) % len(kinds)]
+        ] += 1
+        parts = []
+        for kind, share in zip(kinds.tolist(), shares.tolist(), strict=True):
+            members = self.rows[self.balance == kind]
+            for again in range(-(-share // len(members))):
+                key = seeds.key(self.seed, "members", epoch, kind, again)
+                picked = members[seeds.permutation(key, len(members))][: share - again * len(members)]
+                # a picture that comes up again is changed in another way
+                parts.append(picked + again * len(self.store))
+        every = np.concatenate(parts)
+        order: np.ndarray = every[seeds.permutation(seeds.key(self.seed, "order", epoch), len(every))]
         return order
 
     def batches(self, epoch: int = 0, first: int = 0) -> Iterator[Pictures]:
@@ -107,7 +134,8 @@ class Loader:
         return in_order(lambda rows: self.assemble(rows, epoch), chosen, self.threads)
 
     def assemble(self, rows: np.ndarray, epoch: int) -> Pictures:
-        """The pictures of some rows as they come up in an epoch."""
+        """The pictures of some rows as they come up in an epoch; rows as :meth:`order` gives them."""
+        turns, rows = rows, rows % len(self.store) if self.balance is not None else rows
         if self._plain and self._block is not None:
             return Pictures(self._block[rows], rows)
         heights, widths = self.store.heights[rows], self.store.widths[rows]
@@ -115,7 +143,7 @@ class Loader:
         if self.augment is None:
             never = np.zeros(len(rows), bool)
             return Pictures(self._cut(self.store, rows, Windows(tops, lefts, never, never), self.size, "black"), rows)
-        draws, pad = self.augment.draw(self.seed, epoch, rows), self.augment.padding
+        draws, pad = self.augment.draw(self.seed, epoch, turns), self.augment.padding
         if self.augment.crop == "random":
             tops = (draws.down * (heights + 2 * pad - self.size[0] + 1)).astype(np.int64) - pad
             lefts = (draws.right * (widths + 2 * pad - self.size[1] + 1)).astype(np.int64) - pad

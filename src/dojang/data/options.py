@@ -42,6 +42,11 @@ class DataOptions:
     crop_padding: int = option(0, "pad training pictures by N pixels, then crop at random", low=0)
     crop_fill: str = option("black", "what training pictures are padded with", choices=("black", "reflect"))
     train_crop: str = option("random", "where larger pictures are cropped in training", choices=("random", "center"))
+    sampler: str = option(
+        "shuffle",
+        "shuffle: each training picture once an epoch; balanced: every class as often as any other",
+        choices=("shuffle", "balanced"),
+    )
     scaled_decoding: bool = option(
         True, "decode training JPEGs of at least 4 times the size that is kept at 1/2, 1/4 or 1/8"
     )

@@ -35,7 +35,11 @@ KINDS: Mapping[str, Kind] = {
     "same": Kind("the same picture twice", WARN, "keep one, or let both lie in one split"),
     "near": Kind("nearly the same picture", WARN, "let both lie in one split"),
     "names": Kind("names that are easily taken for each other", WARN, "rename the folders if they are one class"),
-    "imbalance": Kind("classes of very different size", NOTE, "look at balanced accuracy beside top-1"),
+    "imbalance": Kind(
+        "classes of very different size",
+        NOTE,
+        "look at balanced accuracy; --class-weights balanced, or --sampler balanced",
+    ),
     "blank": Kind("nothing to see", WARN, "remove them"),
     "dark": Kind("very dark", WARN, "look whether anything can be seen"),
     "bright": Kind("very bright", WARN, "look whether anything can be seen"),

@@ -32,6 +32,7 @@ from dojang.runs import folder as names
 from dojang.runs import network
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
+from dojang.tasks.classify import losses
 from dojang.tasks.classify.task import Classify
 from dojang.train import allocator, checks, loop, optimizers, progressive, transfer
 from dojang.train.budget import Budget
@@ -68,7 +69,10 @@ class Session:
 
     def __post_init__(self) -> None:
         options, manifest, preprocess = self.recipe.train, self.prepared.manifest, self.prepared.preprocess
-        self.task = Classify(manifest.targets, len(manifest.classes), preprocess, self.recipe.task, self.device)
+        targets, classes = manifest.targets, len(manifest.classes)
+        learned = np.bincount(targets[manifest.rows("train")], minlength=classes)
+        weights = losses.balanced(learned) if self.recipe.task.class_weights == "balanced" else None
+        self.task = Classify(targets, classes, preprocess, self.recipe.task, self.device, weights)
         model = self.own if self.own is not None else self._network()
         # the same layout wherever a network comes from, or one trained first and loaded later would differ in bits
         layout = torch.channels_last if options.channels_last else torch.contiguous_format
@@ -282,6 +286,7 @@ class Session:
             augment=augment,
             threads=threads,
             drop_single=norms,
+            balance=manifest.targets[train] if data.sampler == "balanced" else None,
         )
         # a map still has a variance over its pixels in a batch of one, a vector has none
         vectors = any(isinstance(m, nn.BatchNorm1d) for m in self.state.model.modules())
@@ -313,10 +318,14 @@ class Session:
         flip = "" if self.recipe.data.flip == "none" else f", flip {self.recipe.data.flip}"
         sizes = progressive.sizes((p.height, p.width), t.progressive)
         grow = f", shown at {' '.join(str(side) for side, _ in sizes)}" if len(sizes) > 1 else ""
+        even = ", classes sampled alike" if self.recipe.data.sampler == "balanced" else ""
+        if self.task.weights is not None:
+            low, high = float(self.task.weights.min()), float(self.task.weights.max())
+            even += f", classes weighted {low:.2g} to {high:.2g}"
         length = f"{t.time:g} s" if t.time is not None else f"{t.epochs} epochs of {self.loaders.train.steps} steps"
         return (
             f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}; {t.optimizer}, lr {t.lr:g}, "
-            f"{t.schedule}; {length}, batch {t.batch_size}{flip}{grow}"
+            f"{t.schedule}; {length}, batch {t.batch_size}{flip}{grow}{even}"
         )
 
     def _machine(self) -> str:

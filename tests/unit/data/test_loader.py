@@ -291,3 +291,41 @@ def test_in_order_passes_on_an_error_of_the_items() -> None:
 
     with pytest.raises(KeyError, match="mine"):
         list(in_order(abs, items(), 2))
+
+
+def test_every_class_as_often_as_any_other() -> None:
+    labels = np.repeat([0, 1, 2], [17, 4, 2])
+    loader = loader_of(augment=Augment(flip="horizontal"), balance=labels)
+    seen = np.zeros(23, int)
+    for epoch in range(30):
+        order = loader.order(epoch)
+        assert len(order) == 23
+        counts = np.bincount(labels[order % 23], minlength=3)
+        # 23 pictures for three classes: 8, 8 and 7
+        assert sorted(counts.tolist()) == [7, 8, 8]
+        # of one that comes up again each turn is another, and all of a class come up before any does so again
+        assert len(set(order.tolist())) == 23
+        for kind in range(3):
+            turns = np.bincount(order[labels[order % 23] == kind] % 23, minlength=23)[labels == kind]
+            assert turns.max() - turns.min() <= 1
+        seen += np.bincount(order % 23, minlength=23)
+    # over the epochs every picture of the large class has its turn
+    assert seen.min() > 0
+    assert not np.array_equal(loader.order(0), loader.order(1))
+    again = loader_of(augment=Augment(flip="horizontal"), balance=labels)
+    assert np.array_equal(loader.order(3), again.order(3))
+
+
+def test_a_picture_that_comes_up_again_is_changed_in_another_way() -> None:
+    labels = np.repeat([0, 1], [22, 1])
+    augment = Augment(flip="horizontal", padding=2)
+    loader = loader_of(augment=augment, balance=labels, batch_size=23)
+    (batch,) = loader.batches(0)
+    copies = batch.pixels[batch.rows == 22]
+    assert len(copies) >= 11 and len({copy.tobytes() for copy in copies}) > 5
+    # the first turn of each is what it is without balance
+    plain = {int(row): picture for one in loader_of(augment=augment).batches(0) for row, picture in
+             zip(one.rows, one.pixels, strict=True)}  # fmt: skip
+    order = loader.order(0)
+    for position in np.flatnonzero(order < 23):
+        assert np.array_equal(batch.pixels[position], plain[int(order[position])])

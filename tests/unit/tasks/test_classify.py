@@ -74,11 +74,22 @@ def bce_by_torch(logits: Tensor, targets: Tensor, smoothing: float) -> float:
     return float(F.binary_cross_entropy(logits.double().softmax(1), one_hot))
 
 
+def focal_by_loops(logits: Tensor, targets: Tensor, smoothing: float, gamma: float = 2.0) -> float:
+    total = 0.0
+    for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
+        found = probabilities(row)
+        shares = zip(soft_targets(target, len(row), smoothing), found, strict=True)
+        total -= (1 - found[target]) ** gamma * sum(wanted * math.log(got) for wanted, got in shares)
+    return total / len(logits)
+
+
+BY_LOOPS = {"cross-entropy": cross_entropy_by_loops, "bce": bce_by_loops, "focal": focal_by_loops}
 ORACLES = [
     ("cross-entropy", cross_entropy_by_loops),
     ("cross-entropy", cross_entropy_by_torch),
     ("bce", bce_by_loops),
     ("bce", bce_by_torch),
+    ("focal", focal_by_loops),
 ]
 
 
@@ -105,12 +116,67 @@ def test_a_constant_added_to_the_logits_changes_nothing(name: str, shift: float,
 
 
 @pytest.mark.parametrize("name", losses.LOSSES)
+def test_weights_of_classes(name: str) -> None:
+    """The mean over pictures of each picture's loss times the weight of its class; in parts it is the same."""
+    logits, targets = case(5, 12, 3)
+    weights = torch.tensor([0.5, 1.0, 4.0])
+    each = [BY_LOOPS[name](logits[i : i + 1], targets[i : i + 1], 0.1) * float(weights[targets[i]]) for i in range(12)]
+    loss = losses.LOSSES[name]
+    found = loss(logits.float(), targets, 0.1, weights)
+    assert float(found) == pytest.approx(sum(each) / 12, rel=CLOSE)
+    parts = [loss(logits[a:b].float(), targets[a:b], 0.1, weights) * (b - a) for a, b in ((0, 5), (5, 12))]
+    assert float(sum(parts)) / 12 == pytest.approx(float(found), rel=CLOSE)
+    alike = loss(logits.float(), targets, 0.1, torch.ones(3))
+    assert float(alike) == pytest.approx(float(loss(logits.float(), targets, 0.1)), rel=CLOSE)
+
+
+def test_balanced_weights_are_scikit_learn_s() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.repeat([0, 1, 2], [50, 8, 2])
+    counts = np.bincount(labels)
+    found = losses.balanced(counts)
+    np.testing.assert_allclose(found, compute_class_weight("balanced", classes=np.arange(3), y=labels), rtol=1e-6)
+    # a picture counts 1 on the mean, and a class that is not there divides nothing by zero
+    assert found[labels].mean() == pytest.approx(1)
+    assert losses.balanced(np.array([3, 0, 1])).tolist() == pytest.approx([2 / 3, 1, 2])
+
+
+def test_focal_between_cross_entropy_and_nothing() -> None:
+    logits, targets = case(6, 9, 4)
+    plain = losses.cross_entropy(logits.float(), targets)
+    assert float(losses.focal(logits.float(), targets, gamma=0.0)) == pytest.approx(float(plain), rel=CLOSE)
+    assert float(losses.focal(logits.float(), targets)) < float(plain)
+    # what is known for certain gives no loss, no NaN, and no gradient that is one
+    sure = torch.tensor([[200.0, 0.0], [0.0, -200.0]], requires_grad=True)
+    losses.focal(sure, torch.tensor([0, 0])).backward()
+    assert sure.grad is not None and sure.grad.isfinite().all()
+    knowing_nothing = losses.focal(torch.zeros(2, 5), torch.tensor([1, 2]))
+    assert losses.of_ignorance("focal", 5) == pytest.approx(float(knowing_nothing), rel=CLOSE)
+
+
+def test_weights_are_for_learning_alone() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    spec = Preprocess(mode="L", height=2, width=2)
+    batch = Batch(torch.randn(6, 1, 2, 2, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 0, 0, 0, 1]))
+    weights = losses.balanced(np.array([5, 1]))
+    tasks = [
+        Classify(np.zeros(1, np.int64), 2, spec, ClassifyOptions(), torch.device("cpu"), w) for w in (None, weights)
+    ]
+    with torch.no_grad():
+        for training in (False, True):
+            net.train(training)
+            plain, weighted = (float(one.loss(net, batch)[0]) for one in tasks)
+            assert (plain != weighted) == training
+
+
+@pytest.mark.parametrize("name", losses.LOSSES)
 def test_gradients_agree_with_finite_differences(name: str) -> None:
     logits, targets = case(3, 4, 5, scale=1.0)
     single = logits.float().requires_grad_()
     losses.LOSSES[name](single, targets, 0.1).backward()
     assert single.grad is not None
-    oracle = cross_entropy_by_loops if name == "cross-entropy" else bce_by_loops
+    oracle = BY_LOOPS[name]
     step = 1e-5
     for i, j in ((0, 0), (1, int(targets[1])), (3, 4)):
         up, down = logits.clone(), logits.clone()
@@ -136,10 +202,12 @@ def test_the_loss_of_ignorance(name: str, classes: int) -> None:
     known = losses.of_ignorance(name, classes)
     found = losses.LOSSES[name](torch.zeros(3, classes), torch.tensor([0, 1, classes - 1]))
     assert known == pytest.approx(float(found), rel=1e-5)
+    share = 1 / classes
     if name == "cross-entropy":
         assert known == math.log(classes)
+    elif name == "focal":
+        assert known == pytest.approx((1 - share) ** 2 * math.log(classes))
     else:
-        share = 1 / classes
         assert known == pytest.approx(-(math.log(share) + (classes - 1) * math.log(1 - share)) / classes)
 
 
@@ -251,7 +319,7 @@ def test_labels_are_smoothed_in_training_only(loss: str) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (5, 4, 5, 1), dtype=np.uint8)
     batch = classify.collate(Pictures(pixels, np.arange(5)))
     logits = model(batch.images)
-    oracle = cross_entropy_by_loops if loss == "cross-entropy" else bce_by_loops
+    oracle = BY_LOOPS[loss]
     for training, smoothing in ((True, 0.3), (False, 0.0)):
         model.train(training)
         found, outputs = classify.loss(model, batch)

@@ -13,12 +13,16 @@ class ClassifyOptions:
 
     loss: str = option(
         "cross-entropy",
-        "cross-entropy, or bce: softmax and binary cross-entropy on one-hot labels",
-        choices=("cross-entropy", "bce"),
+        "cross-entropy; bce: softmax and binary cross-entropy on one-hot labels; focal: what is known counts little",
+        choices=("cross-entropy", "bce", "focal"),
     )
     label_smoothing: float = option(0.0, "share of each label spread over all classes", low=0, high=0.99)
     tta: str = option(
         "none",
         "also score with test-time augmentation; auto shifts by a pixel, and mirrors what training mirrored",
         choices=("none", "auto", "mirror", "shift", "mirror+shift"),
+    )
+    focal_gamma: float = option(2.0, "how little, with --loss focal; 0 is cross-entropy", low=0, high=10)
+    class_weights: str = option(
+        "none", "balanced: in training the pictures of rare classes count more", choices=("none", "balanced")
     )

@@ -61,6 +61,7 @@ class Classify:
         preprocess: What turns stored pixels into the network's input.
         options: The loss.
         device: Where batches go.
+        weights: float32 (classes,), what a picture of each class counts in training; None for all alike.
     """
 
     name = "classify"
@@ -73,7 +74,9 @@ class Classify:
         preprocess: Preprocess,
         options: ClassifyOptions,
         device: torch.device,
+        weights: np.ndarray | None = None,
     ) -> None:
+        self.weights = None if weights is None else torch.from_numpy(weights).to(device)
         self.targets, self.classes = torch.from_numpy(targets), classes
         self.preprocess, self.options, self.device = preprocess, options, device
 
@@ -85,10 +88,11 @@ class Classify:
         return Batch(images if size is None else progressive.shown(images, size), targets)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean loss and logits (b, classes). Label smoothing is for learning: in evaluation mode there is none."""
+        """Mean loss and logits (b, classes). Smoothing and weights are for learning: in evaluation there are none."""
         logits = model(batch.images)
-        smoothing = self.options.label_smoothing if model.training else 0.0
-        return losses.LOSSES[self.options.loss](logits, batch.targets, smoothing), logits
+        smoothing, weights = (self.options.label_smoothing, self.weights) if model.training else (0.0, None)
+        more = {"gamma": self.options.focal_gamma} if self.options.loss == "focal" else {}
+        return losses.LOSSES[self.options.loss](logits, batch.targets, smoothing, weights, **more), logits
 
     def metrics(self) -> Scores:
         """A fresh accumulator."""
@@ -96,7 +100,7 @@ class Classify:
 
     def expected_loss(self) -> float:
         """The loss of a network that gives every class the same probability."""
-        return losses.of_ignorance(self.options.loss, self.classes)
+        return losses.of_ignorance(self.options.loss, self.classes, self.options.focal_gamma)
 
     def chance(self) -> float:
         """One in the number of classes."""
