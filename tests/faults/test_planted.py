@@ -251,3 +251,50 @@ def test_the_page_is_inert(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "scan.html"
     assert main(["scan", str(data), "--html", str(out)]) == 0 and out.exists()
     assert main(["scan", str(data), "--html", str(out)]) == 2
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two kinds of pictures that a network tells apart: stripes down and stripes across, with noise."""
+    root = tmp_path_factory.mktemp("drawn")
+    draw = np.random.default_rng(0)
+    for number in range(80):
+        kind = number % 2
+        wave = 90 * np.sin(np.arange(32) * 0.9 + draw.uniform(0, 6))
+        levels = 128 + (wave[None, :] if kind else wave[:, None]) + draw.normal(0, 12, (32, 32))
+        (root / f"kind{kind}").mkdir(exist_ok=True)
+        Image.fromarray(levels.clip(0, 255).astype(np.uint8)).save(root / f"kind{kind}" / f"{number:02}.png")
+    return root
+
+
+def test_wrong_labels_by_a_run(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", str(drawn), "--model", "cnn", "--epochs", "6", "--batch-size", "8"]) == 0
+    data = tmp_path / "data"
+    shutil.copytree(drawn, data)
+    assert main(["scan", str(data), "--run", "runs/classify/train"]) == 0
+    assert "probably wrong" not in capsys.readouterr().out
+    # three in the wrong folder
+    moved = [data / "kind0" / "00.png", data / "kind0" / "14.png", data / "kind1" / "21.png"]
+    for path in moved:
+        path.rename(data / ("kind1" if path.parent.name == "kind0" else "kind0") / path.name)
+    assert main(["scan", str(data), "--run", "runs/classify/train", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    labels = [one for one in told["findings"] if one["kind"] == "label"]
+    assert {Path(one["paths"][0]).name for one in labels} == {path.name for path in moved}
+    for one in labels:
+        assert one["suggested"] != one["label"] == Path(one["paths"][0]).parent.name
+    assert main(["scan", str(data), "--run", "nowhere"]) == 2
+
+
+def test_a_class_of_one_cannot_be_judged(drawn: Path, tmp_path: Path) -> None:
+    from dojang.doctor import suspects
+    from dojang.errors import ConfigError
+
+    data = Path(shutil.copytree(drawn, tmp_path / "data"))
+    for path in sorted((data / "kind0").iterdir())[1:]:
+        path.unlink()
+    with pytest.raises(ConfigError, match=r"C212\]"):
+        suspects.judge(find(data), np.arange(41), np.zeros((41, 3), np.float32))

@@ -19,7 +19,7 @@ _OPTIONS = {
 
 
 @garbage.unsearched()
-def _scan(data: str, html: str | None, threads: int | None, as_json: bool, **values: Any) -> None:
+def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_json: bool, **values: Any) -> None:
     options = recipe.build(DataOptions, given(values, _OPTIONS))
 
     with garbage.importing():
@@ -33,15 +33,25 @@ def _scan(data: str, html: str | None, threads: int | None, as_json: bool, **val
         from dojang.doctor.scan import scan
         from dojang.doctor.show import lines
         from dojang.errors import ConfigError
+        from dojang.models import pretrained
+        from dojang.models.presets import PRESETS
+        from dojang.predict.predictor import Predictor
+        from dojang.runs.folder import weights_of
 
     if html and Path(html).exists():
         raise ConfigError("C202", f"{html!r} is there already; nothing is overwritten.", fix="--html ANOTHER.html")
+    predictor = None
+    if run is not None:
+        # what is there wins over a name
+        named = not Path(run).exists() and run in PRESETS
+        predictor = Predictor.load(pretrained.find(run, "auto") if named else weights_of(run))
     manifest = find(data, options.data_root, options.download)
     progress = reporter()
     report, looks = scan(
         manifest,
         threads=(os.cpu_count() or 1) if threads is None else threads,
         max_pixels=options.max_pixels,
+        predictor=predictor,
         tick=progress.preparing,
     )
     progress.end()
@@ -65,9 +75,11 @@ command = Command(
     "nothing. Exit status 3 where scores would be wrong.",
     params=[
         click.Argument(["data"]),
+        Flag(["run", "--run"], metavar="RUN",
+             help="also judge labels, by what a run sees, a weights file, or a network whose weights are in the cache"),
         Flag(["html", "--html"], metavar="FILE", help="write a page with a thumbnail for every finding"),
         Flag(["threads", "--threads"], type=click.IntRange(0, 256), help="that read and decode [one a core]"),
         Flag(["as_json", "--json"], is_flag=True, help="all findings as JSON on stdout"),
         *flags(_OPTIONS),
     ],
-)
+)  # fmt: skip

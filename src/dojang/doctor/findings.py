@@ -34,6 +34,7 @@ KINDS: Mapping[str, Kind] = {
     "near-across": Kind("nearly the same picture in two splits", WARN, "look at them: a score on them is too good"),
     "same": Kind("the same picture twice", WARN, "keep one, or let both lie in one split"),
     "near": Kind("nearly the same picture", WARN, "let both lie in one split"),
+    "label": Kind("labels that are probably wrong", WARN, "look at them, the most suspect first"),
     "names": Kind("names that are easily taken for each other", WARN, "rename the folders if they are one class"),
     "imbalance": Kind(
         "classes of very different size",

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dojang.data import division
 from dojang.data.manifest import Manifest, plain, same_name
+from dojang.doctor import suspects
 from dojang.doctor.findings import KINDS, Finding, Report
 from dojang.doctor.look import Looks, look
 from dojang.doctor.pairs import Pair, pairs
+from dojang.predict.predictor import Predictor
 
 Tick = Callable[[str, int, int], None]
 
@@ -54,6 +57,7 @@ def scan(
     threads: int,
     max_pixels: int,
     limits: Limits = LIMITS,
+    predictor: Predictor | None = None,
     tick: Tick = lambda stage, done, total: None,
 ) -> tuple[Report, Looks]:
     """Look at all pictures of a manifest and say what is wrong with them.
@@ -61,14 +65,24 @@ def scan(
     Args:
         threads: That read and decode.
         max_pixels: Larger pictures are not read, and are found.
-        tick: Called with the stage ("looking at" or "comparing"), the pictures done and their number.
+        predictor: A trained network, by whose features labels are judged; None leaves that out.
+        tick: Called with the stage ("looking at", "comparing" or "judging"), the pictures done and their number.
+
+    Raises:
+        ConfigError: C212 and C248 where a predictor cannot judge these pictures.
     """
     began = time.perf_counter()
     count = len(manifest)
     looks = look(manifest, threads=threads, max_pixels=max_pixels, tick=lambda n: tick("looking at", n, count))
     found = list(_each(manifest, looks, limits))
     found += _all(manifest, limits)
-    found += _doubles(manifest, pairs(manifest, looks, tick=tick))
+    doubles = pairs(manifest, looks, tick=tick)
+    found += _doubles(manifest, doubles)
+    if predictor is not None:
+        rows, seen = suspects.features(predictor, manifest, threads=threads, tick=lambda n: tick("judging", n, count))
+        # pictures that are one are judged by others
+        together = division.together(manifest, [pair.rows for pair in doubles])
+        found += suspects.findings(manifest, suspects.judge(together, rows, seen))
     order = {kind: number for number, kind in enumerate(KINDS)}
     found.sort(key=lambda finding: order[finding.kind])
     seen = looks.facts[looks.facts["seen"]]

@@ -99,7 +99,7 @@ class Predictor:
         def load(item: tuple[str, bytes | np.ndarray]) -> tuple[str, np.ndarray]:
             return item[0], self.preprocess.picture(item[1], item[0])
 
-        for several in _batches(in_order(load, sources, threads), batch_size):
+        for several in batches(in_order(load, sources, threads), batch_size):
             found = self.probabilities(np.stack([pixels for _, pixels in several]))
             for (name, _), row in zip(several, found, strict=True):
                 yield self.answer(name, row)
@@ -109,7 +109,8 @@ class Predictor:
         return Answer(name, self.labels[int(probabilities.argmax())], tuple(probabilities.tolist()), self.labels)
 
 
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Items, some at a time."""
     iterator = iter(items)
     while several := list(islice(iterator, size)):
         yield several
