@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dojang.convolution.geometry import Padding, divided, geometry, numbers, reach
+from dojang.convolution.geometry import Padding, divided, geometry, numbers, reach, times
 from dojang.errors import many
 
 
+class _Written:
+    """Lines of arithmetic, in a terminal and in a notebook."""
+
+    lines: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return _wrapped(self.lines)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{self}</pre>"
+
+
 @dataclass(frozen=True)
-class Arithmetic:
+class Arithmetic(_Written):
     """What was asked, worked out.
 
     Args:
@@ -24,15 +37,9 @@ class Arithmetic:
     lines: tuple[str, ...]
     result: float
 
-    def __str__(self) -> str:
-        return _wrapped(self.lines)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{self}</pre>"
-
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(_Written):
     """The numbers of one convolutional layer.
 
     Args:
@@ -58,12 +65,6 @@ class Cost:
     def dense(self) -> int:
         """The weights of a dense layer between the same numbers."""
         return math.prod(self.given) * math.prod(self.out)
-
-    def __str__(self) -> str:
-        return _wrapped(self.lines)
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{self}</pre>"
 
 
 def layer(
@@ -121,21 +122,21 @@ def layer(
     same = len(set(sides)) == 1
     words = {1: "", 2: " along both axes"}.get(len(sides), f" along all {len(sides)} axes") if same else ""
     along = sides[0] + words if same else ",\n".join(sides)
-    window = _times([*shape.kernel, each])
+    window = times([*shape.kernel, each])
     total = f" + {many(biases, 'bias', 'biases')} = {weights + biases:,}" if bias else ""
     made = f"{many(filters, 'filter')} {'gives' if filters == 1 else 'give'}"
     shared = f" ({channels} channels in {groups} groups)" if groups > 1 else ""
     held = (weights + biases) * bytes_each
     lines = (
-        f"output      {along};\n{made} {_times(out)} = {count:,} numbers",
+        f"output      {along};\n{made} {times(out)} = {count:,} numbers",
         f"parameters  {many(filters, 'filter')} x ({window}) = {weights:,} weights{total}{shared}",
         f"mult-adds   {window} = {per:,} for each of {count:,} numbers: {per * count:,}",
         f"memory      {weights + biases:,} x {bytes_each} bytes = {_bytes(held)} of parameters,\n{count:,} x "
         f"{bytes_each} bytes = {_bytes(count * bytes_each)} of output",
-        f"dense       ({_times(given)}) x ({_times(out)}) = {found.dense:,} weights,\n"
+        f"dense       ({times(given)}) x ({times(out)}) = {found.dense:,} weights,\n"
         f"{_share(found.dense, weights)} times as many",
     )
-    return Cost(given, out, shape.kernel, groups, weights, biases, per * count, lines)
+    return dataclasses.replace(found, lines=lines)
 
 
 def stacked(kernel: int, times: int) -> Arithmetic:
@@ -226,10 +227,6 @@ def _wrapped(lines: Sequence[str]) -> str:
         for number, part in enumerate(line.split("\n")):
             found += textwrap.wrap(part, 80, initial_indent=inset if number else "", subsequent_indent=inset)
     return "\n".join(found)
-
-
-def _times(numbers: Sequence[int]) -> str:
-    return " x ".join(str(one) for one in numbers)
 
 
 def _bytes(count: int) -> str:

@@ -43,6 +43,11 @@ class Geometry:
         return tuple(n + before + behind for n, (before, behind) in zip(self.size, self.padding, strict=True))
 
     @property
+    def inner(self) -> tuple[slice, ...]:
+        """Where the array itself lies within its padding."""
+        return tuple(slice(before, before + n) for n, (before, _) in zip(self.size, self.padding, strict=True))
+
+    @property
     def out(self) -> tuple[int, ...]:
         """Places of the window: floor((n + before + behind - d (k - 1) - 1) / s) + 1."""
         return tuple((n - r) // s + 1 for n, r, s in zip(self.padded, self.reach, self.stride, strict=True))
@@ -101,7 +106,7 @@ def geometry(
     sizes = numbers("size", size, _axes(size), 0)
     kernels = numbers("kernel", kernel, len(sizes) if whole(kernel) is not None else _axes(kernel), 1)
     if len(sizes) != len(kernels):
-        raise ConfigError("C251", f"a window of {_times(kernels)} cannot be moved over an array of {_times(sizes)}.")
+        raise ConfigError("C251", f"a window of {times(kernels)} cannot be moved over an array of {times(sizes)}.")
     strides, dilations = (
         numbers(name, value, len(sizes), 1) for name, value in (("stride", stride), ("dilation", dilation))
     )
@@ -113,7 +118,7 @@ def geometry(
             padded = f", {n} with its padding," if n != sizes[axis] else ""
             raise ConfigError(
                 "C251",
-                f"a window of {_times(kernels)} does not fit into {_times(sizes)}: along axis {axis} it reaches over "
+                f"a window of {times(kernels)} does not fit into {times(sizes)}: along axis {axis} it reaches over "
                 f"{r}, and there are {sizes[axis]}{padded and padded[:-1]}.",
                 context=f"It would fit into {r - n + sizes[axis]} and more.",
                 fix=f"a smaller window, or more around the array (padding={more}).",
@@ -208,5 +213,10 @@ def divided(groups: int, channels: int, filters: int, shapes: str = "") -> int:
     return number
 
 
-def _times(numbers: Sequence[int]) -> str:
+def times(numbers: Sequence[int]) -> str:
+    """Sizes as one reads them.
+
+    >>> times((3, 32, 32))
+    '3 x 32 x 32'
+    """
     return " x ".join(str(one) for one in numbers) or "no axes"

@@ -119,8 +119,7 @@ def conv_gradients(
     kind = np.result_type(given, filters, upstream)
     wide = padded(given, shape, fill).astype(kind, copy=False)
     dx, dw = _BACKWARD[method](wide, filters, upstream.astype(kind), shape, groups)
-    inner = tuple(slice(before, before + n) for n, (before, _) in zip(shape.size, shape.padding, strict=True))
-    return Gradients(dx[(slice(None), slice(None), *inner)], dw, upstream.sum(axis=(0, *range(2, upstream.ndim))))
+    return Gradients(dx[(slice(None), slice(None), *shape.inner)], dw, upstream.sum(axis=(0, *range(2, upstream.ndim))))
 
 
 def conv_transpose(
@@ -169,8 +168,7 @@ def conv_transpose(
         for group in range(groups):
             spread = rows[group].T @ one[group]
             out[n, group * each : (group + 1) * each] = columns.col2im(spread.astype(kind, copy=False), each, shape)
-    inner = tuple(slice(before, before + n) for n, (before, _) in zip(shape.size, shape.padding, strict=True))
-    return _biased(np.ascontiguousarray(out[(slice(None), slice(None), *inner)]), b)
+    return _biased(np.ascontiguousarray(out[(slice(None), slice(None), *shape.inner)]), b)
 
 
 def stuffed(x: npt.ArrayLike, stride: Axes) -> np.ndarray:
@@ -249,11 +247,10 @@ def padded(x: np.ndarray, shape: Geometry, fill: float) -> np.ndarray:
         return x
     if numbers_of(fill, "fill").ndim:
         raise ConfigError("C252", f"fill is one number, and not {fill!r}.")
-    whole = float(fill).is_integer() and abs(fill) < 2**63
+    whole = float(fill).is_integer() and -(2**63) <= fill < 2**63
     kind = x.dtype if x.dtype.kind == "f" or whole else np.dtype(np.float64)
     out = np.full((*x.shape[:2], *shape.padded), fill, kind)
-    inner = tuple(slice(before, before + n) for n, (before, _) in zip(shape.size, shape.padding, strict=True))
-    out[(slice(None), slice(None), *inner)] = x
+    out[(slice(None), slice(None), *shape.inner)] = x
     return out
 
 

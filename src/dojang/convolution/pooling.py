@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from dojang.convolution import operation
 from dojang.convolution.arrays import numbers_of
 from dojang.convolution.geometry import Geometry, Padding, geometry, numbers
 from dojang.errors import ConfigError, did_you_mean
@@ -88,8 +89,7 @@ def pool_gradients(
     for number, offset in enumerate(offsets):
         share = upstream / len(offsets) if chosen is None else np.where(chosen == number, upstream, 0)
         wide[every + shape.where(offset)] += share
-    inner = tuple(slice(before, before + n) for n, (before, _) in zip(shape.size, shape.padding, strict=True))
-    return wide[every + inner]
+    return wide[every + shape.inner]
 
 
 def global_pool(x: npt.ArrayLike, kind: str = "average") -> np.ndarray:
@@ -110,8 +110,7 @@ def _largest(x: np.ndarray, shape: Geometry) -> np.ndarray:
     found = windows(_padded(x, shape, "max"), shape)
     most = found.max(axis=0)
     inside = np.zeros((1, 1, *shape.padded), bool)
-    inner = tuple(slice(before, before + n) for n, (before, _) in zip(shape.size, shape.padding, strict=True))
-    inside[(slice(None), slice(None), *inner)] = True
+    inside[(slice(None), slice(None), *shape.inner)] = True
     # a number that is none is the largest of all, as torch has it, and equal to nothing
     same = (found == most) | (np.isnan(found) & np.isnan(most)) if found.dtype.kind == "f" else found == most
     chosen: np.ndarray = (same & windows(inside, shape)).argmax(axis=0)
@@ -150,10 +149,5 @@ def _asked(
 
 
 def _padded(x: np.ndarray, shape: Geometry, kind: str) -> np.ndarray:
-    if shape.padded == shape.size:
-        return x
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    out = np.full((*x.shape[:2], *shape.padded), lowest if kind == "max" else 0, x.dtype)
-    inner = tuple(slice(before, before + n) for n, (before, _) in zip(shape.size, shape.padding, strict=True))
-    out[(slice(None), slice(None), *inner)] = x
-    return out
+    return operation.padded(x, shape, lowest if kind == "max" else 0)

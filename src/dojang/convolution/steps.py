@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dojang.convolution import columns, operation
 from dojang.convolution.arrays import numbers_of
-from dojang.convolution.geometry import Padding, geometry, numbers
+from dojang.convolution.geometry import Padding, geometry, numbers, times
 from dojang.convolution.pooling import pool
 from dojang.errors import ConfigError
 
@@ -114,28 +114,31 @@ def convolution(
     rows = filters.reshape(len(filters), -1)
     product = rows @ windows + biases[:, None]
     out = product.reshape(len(filters), *shape.out)
-    steps = [Step("input", _times(given.shape), given)]
+    steps = [Step("input", times(given.shape), given)]
     if shape.padded != shape.size:
-        steps.append(Step("padded", f"with zeros around it, {_times(shape.padded)}", wide[0]))
+        steps.append(Step("padded", f"with zeros around it, {times(shape.padded)}", wide[0]))
     steps += [
-        Step("columns", f"each of the {_times(shape.out)} windows is a column; a row for each weight", windows),
+        Step("columns", f"each of the {times(shape.out)} windows is a column; a row for each weight", windows),
         Step("weights", "each filter is a row", rows),
         Step("product", "weights @ columns + bias", product),
-        Step("output", f"the row in the form of the places, {_times(shape.out)}", out[0] if one else out),
+        Step("output", f"the row in the form of the places, {times(shape.out)}", out[0] if one else out),
     ]
     if dout is not None:
         upstream = _spread(dout, "dout", out.shape[1:] if one else out.shape).reshape(out.shape)
         flat = upstream.reshape(len(filters), -1)
         dw, spread = flat @ windows.T, rows.T @ flat
         gathered = columns.col2im(spread, 1, shape)[0]
-        inner = tuple(slice(before, before + n) for n, (before, _) in zip(shape.size, shape.padding, strict=True))
         dw = dw.reshape(filters.shape)
         steps += [
             Step("upstream", "the gradient of the output", upstream[0] if one else upstream),
             Step("dW", "upstream @ columns^T, in the form of the filters", dw[0] if one else dw),
             Step("db", "the sum of upstream", flat.sum(axis=1)),
             Step("dcolumns", "weights^T @ upstream", spread),
-            Step("dx", "each column back in its place, what meets there added, the padding cut off", gathered[inner]),
+            Step(
+                "dx",
+                "each column back in its place, what meets there added, the padding cut off",
+                gathered[shape.inner],
+            ),
         ]
     return Steps(tuple(steps))
 
@@ -159,14 +162,14 @@ def transposed(x: npt.ArrayLike, w: npt.ArrayLike, *, stride: int = 2) -> Steps:
     wide = np.pad(stuffed, [(r, r) for r in reach])
     back = operation.convolve(stuffed, window, padding="full")
     zeros = "1 zero" if stride == 2 else f"{stride - 1} zeros"
-    around = str(reach[0]) if reach[0] == reach[1] else _times(reach)
-    size = _times(back.shape) + (" again" if back.shape == given.shape else f", where {_times(given.shape)} was")
+    around = str(reach[0]) if reach[0] == reach[1] else times(reach)
+    size = times(back.shape) + (" again" if back.shape == given.shape else f", where {times(given.shape)} was")
     return Steps(
         (
-            Step("input", _times(given.shape), given),
-            Step("convolved", f"stride {stride}: {_times(small.shape)}", small),
-            Step("stuffed", f"{zeros} between two numbers: {_times(stuffed.shape)}", stuffed),
-            Step("padded", f"{around} zeros around: {_times(wide.shape)}", wide),
+            Step("input", times(given.shape), given),
+            Step("convolved", f"stride {stride}: {times(small.shape)}", small),
+            Step("stuffed", f"{zeros} between two numbers: {times(stuffed.shape)}", stuffed),
+            Step("padded", f"{around} zeros around: {times(wide.shape)}", wide),
             Step(
                 "transposed",
                 f"convolved with the filter turned round: {size}, and not the numbers of the "
@@ -195,7 +198,7 @@ def pooling(x: npt.ArrayLike, kernel: int = 2) -> Steps:
     same = int((kept == kept_moved).sum())
     return Steps(
         (
-            Step("input", _times(given.shape), given),
+            Step("input", times(given.shape), given),
             Step("pooled", f"the largest of each {kernel} x {kernel}; where it was is lost", kept),
             Step("moved", "the input moved by one pixel to the right", moved),
             Step("moved, pooled", f"{same} of {kept.size} numbers are as before", kept_moved),
@@ -230,8 +233,8 @@ def equivariance(x: npt.ArrayLike, w: npt.ArrayLike, by: int = 1) -> Steps:
     second = operation.correlate(given, window)[:, :-by]
     return Steps(
         (
-            Step("input", _times(given.shape), given),
-            Step("filter", _times(window.shape), window),
+            Step("input", times(given.shape), given),
+            Step("filter", times(window.shape), window),
             Step("moved", f"the input moved by {by} to the right", moved),
             Step("moved, convolved", "away from the edge", first),
             Step("convolved, moved", "the same numbers", second),
@@ -279,7 +282,3 @@ def _cells(array: np.ndarray) -> list[list[str]]:
     """The numbers of a grid, or of a row, as text."""
     rows = np.atleast_2d(array).tolist()
     return [[f"{one:.6g}" if array.dtype.kind == "f" else str(one) for one in row] for row in rows]
-
-
-def _times(shape: Sequence[int]) -> str:
-    return " x ".join(str(side) for side in shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -52,7 +53,7 @@ def explain(model: nn.Module, image_size: tuple[int, int], in_channels: int, lay
         ("output", _output(module, row)),
         ("parameters", _parameters(module, row)),
         ("mult-adds", _macs(module, row)),
-        ("memory", [f"{_times(row.shape)} x {row.bytes // _count(row.shape)} bytes = {_kib(row.bytes)}"]),
+        ("memory", [f"{_times(row.shape)} x {row.bytes // math.prod(row.shape)} bytes = {_kib(row.bytes)}"]),
         ("sees", _sees(module, row)),
         ("stride", _stride(module, row)),
     ):
@@ -63,7 +64,7 @@ def explain(model: nn.Module, image_size: tuple[int, int], in_channels: int, lay
 
 def _output(module: nn.Module, row: Row) -> list[str]:
     assert row.shape is not None  # for the type checker
-    lines, count = [], _count(row.shape)
+    lines, count = [], math.prod(row.shape)
     if isinstance(module, _WINDOWS) and row.given is not None and len(row.given) == 3:
         lines = _along(lambda side: _side(module, row, side))
     many = f"{_times(row.shape)} = {count:,} numbers" if len(row.shape) > 1 else f"{count:,} numbers"
@@ -135,7 +136,7 @@ def _macs(module: nn.Module, row: Row) -> list[str]:
     if isinstance(module, nn.Conv2d):
         height, width = module.kernel_size
         weights = (module.out_channels, height, width, module.in_channels // module.groups)
-        each = f"{_times(weights)} = {_count(weights):,}"
+        each = f"{_times(weights)} = {math.prod(weights):,}"
         return [f"{each} at each of {_times(row.shape[1:])} positions: {row.macs:,}"]
     if isinstance(module, nn.Linear):
         return [f"{module.out_features:,} x {module.in_features:,}, each weight once: {row.macs:,}"]
@@ -182,13 +183,6 @@ def _of(module: Any, name: str, side: int) -> int:
     """A number of a window along one side."""
     value = getattr(module, name, 1)
     return int(value[side]) if isinstance(value, tuple) else int(value)
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    product = 1
-    for side in shape:
-        product *= side
-    return product
 
 
 def _times(shape: tuple[int, ...]) -> str:
