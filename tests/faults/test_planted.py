@@ -298,3 +298,15 @@ def test_a_class_of_one_cannot_be_judged(drawn: Path, tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(ConfigError, match=r"C212\]"):
         suspects.judge(find(data), np.arange(41), np.zeros((41, 3), np.float32))
+
+
+def test_copies_count_as_one_when_labels_are_judged(drawn: Path) -> None:
+    from dojang.doctor import suspects
+
+    manifest = find(drawn)
+    # all of a class but three are one picture: four folds
+    copies = [row for row in range(len(manifest)) if manifest.targets[row] == 0][3:]
+    manifest = manifest.replace(groups=tuple("g" if row in copies else "" for row in range(len(manifest))))
+    seen = np.random.default_rng(0).standard_normal((len(manifest), 3)) + 5 * manifest.targets[:, None]
+    judged = suspects.judge(manifest, np.arange(len(manifest)), seen.astype(np.float32))
+    assert np.allclose(judged.probabilities.sum(axis=1), 1) and (judged.margin > 0).mean() > 0.9

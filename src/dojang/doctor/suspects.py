@@ -8,6 +8,7 @@ Source of the idea: Northcutt, Jiang, Chuang, "Confident Learning", arXiv:1911.0
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +26,8 @@ from dojang.predict.predictor import Predictor, batches
 _BATCH = 32
 # folds, fewer where a class has fewer pictures
 _FOLDS = 5
+# the probability of another class, out of fold, from which on a label is named
+_SURE = 0.98
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,11 @@ def judge(manifest: Manifest, rows: np.ndarray, seen: np.ndarray, *, seed: int =
 
     part = manifest.keep(rows).replace(splits=("",) * len(rows))
     targets, classes = part.targets, len(part.classes)
-    count = int(min(_FOLDS, np.bincount(targets)[np.unique(targets)].min())) if len(rows) else 0
+    # a group counts as one: it lies in one fold
+    units = Counter(
+        label for label, _ in {(int(t), g or i) for i, (t, g) in enumerate(zip(targets, part.groups, strict=True))}
+    )
+    count = min(_FOLDS, *units.values()) if units else 0
     probabilities = np.zeros((len(rows), classes))
     for fold in division.folds(part, max(count, 2), seed):
         held = np.array([split == "val" for split in fold.splits])
@@ -114,10 +121,6 @@ def judge(manifest: Manifest, rows: np.ndarray, seen: np.ndarray, *, seed: int =
     others = logs.copy()
     others[np.arange(len(rows)), targets] = -np.inf
     return Suspects(rows, probabilities, own - others.max(axis=1), others.argmax(axis=1))
-
-
-# the probability of another class, out of fold, from which on a label is named
-_SURE = 0.98
 
 
 def findings(manifest: Manifest, judged: Suspects) -> list[Finding]:
