@@ -86,6 +86,17 @@ def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer
             writer.temporary.unlink(missing_ok=True)
 
 
+def must_be_new(path: str | os.PathLike[str], *, fix: str, flag: str = "") -> None:
+    """Refuse a place that holds something: what a user names for a result is never overwritten.
+
+    Raises:
+        ConfigError: C202 with a fix, and the flag that named the place.
+    """
+    if Path(path).exists():
+        said = f"{flag} {os.fspath(path)!r}".lstrip()
+        raise ConfigError("C202", f"{said} is there already; nothing is overwritten.", fix=fix)
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview, *, keeps: str = "") -> None:
     """Put ``data`` at ``path``: the whole of it, or the old file stays. Raises as :func:`writing` does."""
     with writing(path, keeps=keeps) as out:

@@ -123,8 +123,7 @@ def _filtered(picture: Path, out: str | None, as_json: bool) -> None:
     target = Path(out or f"{picture.stem}-filters.png")
     if target.suffix.lower() != ".png":
         raise ConfigError("C202", f"the picture is a PNG, and {str(target)!r} does not end so.", fix="--out FILE.png")
-    if target.exists():
-        raise ConfigError("C202", f"{str(target)!r} is there already; nothing is overwritten.", fix="--out FILE.png")
+    files.must_be_new(target, fix="--out FILE.png")
     levels = decode(FolderSource(Path(), "").read(str(picture)), str(picture), mode="RGB")
     image = Image.fromarray(levels)
     image.thumbnail((240, 240))

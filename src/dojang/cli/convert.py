@@ -28,12 +28,13 @@ def _convert(
     **values: Any,
 ) -> None:
     with garbage.importing():
+        from dojang import files
         from dojang.cli.progress import say
         from dojang.models.convert import convert
         from dojang.models.pretrained import place
 
-    if out is not None and Path(out).exists():
-        raise ConfigError("C202", f"--out {out!r} is there already; nothing is overwritten.", fix="another --out.")
+    if out is not None:
+        files.must_be_new(out, flag="--out", fix="another --out.")
     target = out or str(place(model))
     notes = convert(
         file,

@@ -23,25 +23,26 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
     options = recipe.build(DataOptions, given(values, _OPTIONS))
 
     with garbage.importing():
-        import os
         from pathlib import Path
 
         from dojang import files
         from dojang.cli.progress import reporter, say
+        from dojang.data.ahead import cores
         from dojang.data.scan import find
         from dojang.doctor import page
         from dojang.doctor.scan import scan
         from dojang.doctor.show import lines
-        from dojang.errors import ConfigError
-        from dojang.models import pretrained
-        from dojang.models.presets import PRESETS
-        from dojang.predict.predictor import Predictor
-        from dojang.runs.folder import weights_of
 
-    if html and Path(html).exists():
-        raise ConfigError("C202", f"{html!r} is there already; nothing is overwritten.", fix="--html ANOTHER.html")
+    if html:
+        files.must_be_new(html, fix="--html ANOTHER.html")
     predictor = None
     if run is not None:
+        with garbage.importing():
+            from dojang.models import pretrained
+            from dojang.models.presets import PRESETS
+            from dojang.predict.predictor import Predictor
+            from dojang.runs.folder import weights_of
+
         # what is there wins over a name
         named = not Path(run).exists() and run in PRESETS
         predictor = Predictor.load(pretrained.find(run, "auto") if named else weights_of(run))
@@ -49,7 +50,7 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
     progress = reporter()
     report, looks = scan(
         manifest,
-        threads=(os.cpu_count() or 1) if threads is None else threads,
+        threads=cores() if threads is None else threads,
         max_pixels=options.max_pixels,
         predictor=predictor,
         tick=progress.preparing,

@@ -33,21 +33,19 @@ def _split(
     options = recipe.build(DataOptions, given(values, _OPTIONS))
 
     with garbage.importing():
-        import os
         from pathlib import Path
 
         from dojang import files
         from dojang.cli.progress import reporter, say
+        from dojang.data.ahead import cores
         from dojang.data.manifest import pasted
         from dojang.data.scan import find
         from dojang.doctor.divide import divide
-        from dojang.errors import ConfigError
 
     target = Path(out)
     names = [target] if folds is None else [target.with_stem(f"{target.stem}-{k + 1}") for k in range(folds)]
     for name in names:
-        if name.exists():
-            raise ConfigError("C202", f"{str(name)!r} is there already; nothing is overwritten.", fix="--out NEW.csv")
+        files.must_be_new(name, fix="--out NEW.csv")
     progress = reporter()
     made = divide(
         find(data, options.data_root, options.download),
@@ -57,7 +55,7 @@ def _split(
         group_by=group_by,
         pairs=pairs,
         seed=seed,
-        threads=(os.cpu_count() or 1) if threads is None else threads,
+        threads=cores() if threads is None else threads,
         max_pixels=options.max_pixels,
         tick=progress.preparing,
     )

@@ -144,6 +144,16 @@ def probe(data: bytes | Walked, where: str, max_pixels: int = MAX_PIXELS) -> Ima
     return ImageInfo(width, height, mode, container.format, container.frames)
 
 
+def described(pixels: np.ndarray) -> ImageInfo:
+    """What there is to say of pixels that are decoded already, (h, w), (h, w, 1) or (h, w, 3).
+
+    >>> described(np.zeros((4, 3), np.uint8))
+    ImageInfo(width=3, height=4, mode='L', format='array', frames=1)
+    """
+    height, width = pixels.shape[:2]
+    return ImageInfo(width, height, "L" if pixels.ndim == 2 or pixels.shape[2] == 1 else "RGB", "array", 1)
+
+
 def is_gray(info: ImageInfo) -> bool:
     """Whether the stored pixels have no colour; a palette counts as colour.
 

@@ -82,15 +82,21 @@ def _bare(name: str) -> str:
     return name.strip().casefold()
 
 
+def alike(classes: Sequence[str]) -> list[list[str]]:
+    """Names of classes that differ in case, or in spaces around them, alone.
+
+    >>> alike(["Cat", "cat", "dog"])
+    [['Cat', 'cat']]
+    """
+    found: dict[str, list[str]] = {}
+    for name in classes:
+        found.setdefault(_bare(name), []).append(name)
+    return [names for names in found.values() if len(names) > 1]
+
+
 def _notes(counts: Mapping[str, Counter[str]], classes: Sequence[str]) -> list[str]:
     """Names that are easily mistaken for each other, and classes that a split lacks."""
-    notes = []
-    alike: dict[str, list[str]] = {}
-    for name in classes:
-        alike.setdefault(_bare(name), []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            notes.append(f"these are different classes: {', '.join(map(repr, names))}")
+    notes = [f"these are different classes: {', '.join(map(repr, names))}" for names in alike(classes)]
     for split in ("val", "test"):
         missing = [name for name in classes if split in counts and name not in counts[split]]
         if missing:

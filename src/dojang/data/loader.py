@@ -135,7 +135,7 @@ class Loader:
 
     def assemble(self, rows: np.ndarray, epoch: int) -> Pictures:
         """The pictures of some rows as they come up in an epoch; rows as :meth:`order` gives them."""
-        turns, rows = rows, rows % len(self.store) if self.balance is not None else rows
+        turns, rows = rows, rows % len(self.store)
         if self._plain and self._block is not None:
             return Pictures(self._block[rows], rows)
         heights, widths = self.store.heights[rows], self.store.widths[rows]

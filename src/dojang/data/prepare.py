@@ -12,7 +12,7 @@ import numpy as np
 from dojang import files
 from dojang.data import split
 from dojang.data.ahead import in_order
-from dojang.data.decode import ImageInfo, Walked, is_gray, look_through, opened, probe
+from dojang.data.decode import ImageInfo, Walked, described, is_gray, look_through, opened, probe
 from dojang.data.manifest import Manifest
 from dojang.data.options import DataOptions
 from dojang.data.preprocess import Preprocess
@@ -149,9 +149,7 @@ def inspect(
                 walked = opened(look_through(data, path, max_pixels), path)
                 kept = walked if len(data) <= _HELD_EACH else None
                 return files.sha256(data), probe(walked, path), kept
-            height, width = data.shape[:2]
-            mode = "L" if data.ndim == 2 or data.shape[2] == 1 else "RGB"
-            return files.sha256(np.ascontiguousarray(data).data), ImageInfo(width, height, mode, "array", 1), None
+            return files.sha256(np.ascontiguousarray(data).data), described(data), None
         except DataError as error:
             return error
 

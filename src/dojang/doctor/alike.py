@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -84,43 +83,24 @@ def _windows(side: int, cuts: tuple[float, ...]) -> np.ndarray:
     return np.stack(made)
 
 
-@dataclass(frozen=True)
-class Aligned:
-    """How well pairs agree, and where.
-
-    Args:
-        score: (m,), the largest correlation.
-        down, across: (m,), which of the windows were laid on the other picture.
-        swapped: (m,), whether the second was cut, not the first.
-    """
-
-    score: np.ndarray
-    down: np.ndarray
-    across: np.ndarray
-    swapped: np.ndarray
-
-
-def align(a: np.ndarray, b: np.ndarray) -> Aligned:
-    """Lay pictures on each other, one of each pair cut by up to 5 % on each side.
+def align(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """How well pictures agree, laid on each other, one of each pair cut by up to 5 % on each side.
 
     Args:
         a, b: (m, side, side), one pair a row.
+
+    Returns:
+        (m,), the largest correlation.
     """
-    count, side = len(a), a.shape[1]
-    windows = _windows(side, _CROPS)
-    k = len(windows)
-    best = np.full(count, -2.0, np.float32)
-    down, across = np.zeros(count, np.int64), np.zeros(count, np.int64)
-    swapped = np.zeros(count, bool)
-    for turn, (cut, whole) in enumerate(((a, b), (b, a))):
+    windows = _windows(a.shape[1], _CROPS)
+    best = np.full(len(a), -2.0, np.float32)
+    for cut, whole in ((a, b), (b, a)):
         fixed = _standard(whole.astype(np.float32))
-        for y in range(k):
-            rows = windows[y] @ cut.astype(np.float32)  # (m, side, side)
-            for x in range(k):
-                score = (_standard(rows @ windows[x].T) * fixed).sum(axis=(1, 2))
-                better = score > best
-                best[better], down[better], across[better], swapped[better] = score[better], y, x, bool(turn)
-    return Aligned(best, down, across, swapped)
+        for down in windows:
+            rows = down @ cut.astype(np.float32)  # (m, side, side)
+            for across in windows:
+                np.maximum(best, (_standard(rows @ across.T) * fixed).sum(axis=(1, 2)), out=best)
+    return best
 
 
 def _standard(pictures: np.ndarray) -> np.ndarray:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from dojang.data import division, split
 from dojang.data.manifest import Manifest
 from dojang.data.prepare import bad_pictures
@@ -59,9 +57,7 @@ def divide(
     looks = look(manifest, threads=threads, max_pixels=max_pixels, tick=lambda n: tick("looking at", n, count))
     if looks.bad:
         raise bad_pictures(looks.bad, count, "")
-    # read back as they are: zeros at the end of a digest are part of it
-    digests = np.frombuffer(looks.facts["digest"].tobytes(), np.uint8).reshape(count, -1)
-    manifest = manifest.replace(digests=tuple(bytes(row).hex() for row in digests))
+    manifest = manifest.replace(digests=tuple(digest.hex() for digest in looks.facts["digest"].tolist()))
     before = len(manifest.notes)
     if group_by is not None:
         manifest = division.grouped(manifest, group_by)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from dojang.data.ahead import in_order
-from dojang.data.decode import MAX_PIXELS, ImageInfo, Walked, decode_image, look_through, opened, probe
+from dojang.data.decode import MAX_PIXELS, ImageInfo, Walked, decode_image, described, look_through, opened, probe
 from dojang.data.manifest import Manifest
 from dojang.errors import DataError
 
@@ -24,7 +24,7 @@ THUMB = 32
 _SHARP = 256
 FACTS = np.dtype(
     [
-        ("digest", "S32"),
+        ("digest", "V32"),
         ("width", np.int32),
         ("height", np.int32),
         ("frames", np.int32),
@@ -60,11 +60,6 @@ class Looks:
     formats: tuple[str, ...]
     modes: tuple[str, ...]
     bad: dict[str, DataError]
-
-    def words(self, column: str) -> list[str]:
-        """The format, or the mode, of each row."""
-        known = self.formats if column == "format" else self.modes
-        return [known[i] for i in self.facts[column].tolist()]
 
 
 @dataclass(frozen=True)
@@ -132,8 +127,8 @@ def look(
 def _look(data: bytes | np.ndarray, path: str, max_pixels: int) -> _Look:
     if isinstance(data, np.ndarray):
         levels = data.reshape(*data.shape[:2], -1)
-        info = ImageInfo(levels.shape[1], levels.shape[0], "RGB" if levels.shape[2] == 3 else "L", "array", 1)
-        grey = Image.fromarray(levels if levels.shape[2] == 3 else levels[:, :, 0]).convert("L")
+        info = described(data)
+        grey = Image.fromarray(levels if info.mode == "RGB" else levels[:, :, 0]).convert("L")
         digest, turned = hashlib.sha256(np.ascontiguousarray(data).data).digest(), False
     else:
         walked = opened(look_through(data, path, max_pixels), path)
@@ -148,7 +143,7 @@ def _look(data: bytes | np.ndarray, path: str, max_pixels: int) -> _Look:
 def _grey(walked: Walked, path: str, info: ImageInfo) -> Image.Image:
     """The picture in grey, upright; large JPEGs at a fraction of their sides, which still reads every byte."""
     reduction = 1
-    while reduction < 8 and min(info.width, info.height) >= 2 * reduction * _SHARP // 2:
+    while reduction < 8 and min(info.width, info.height) >= reduction * _SHARP:
         reduction *= 2
     found = decode_image(
         walked, path, mode="L", max_pixels=max(MAX_PIXELS, info.width * info.height), reduction=reduction

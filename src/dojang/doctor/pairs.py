@@ -88,7 +88,7 @@ def _nearly(manifest: Manifest, looks: Looks, rows: np.ndarray, tick: Callable[[
         for start in range(0, len(block), _TOGETHER):
             part = block[start : start + _TOGETHER]
             laid = alike.align(looks.thumbs[rows[part[:, 0]]], looks.thumbs[rows[part[:, 1]]])
-            for a, b in part[laid.score >= alike.THUMBS].tolist():
+            for a, b in part[laid >= alike.THUMBS].tolist():
                 one, other = int(rows[a]), int(rows[b])
                 score = alike.confirm(grey(one), grey(other))
                 if score >= alike.FINE:

@@ -6,16 +6,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dojang.data import division
-from dojang.data.manifest import Manifest, plain, same_name
-from dojang.doctor import suspects
+from dojang.data.labels import alike
+from dojang.data.manifest import Manifest, plain
 from dojang.doctor.findings import KINDS, Finding, Report
 from dojang.doctor.look import Looks, look
 from dojang.doctor.pairs import Pair, pairs
-from dojang.predict.predictor import Predictor
+
+if TYPE_CHECKING:
+    from dojang.predict.predictor import Predictor
 
 Tick = Callable[[str, int, int], None]
 
@@ -79,6 +82,9 @@ def scan(
     doubles = pairs(manifest, looks, tick=tick)
     found += _doubles(manifest, doubles)
     if predictor is not None:
+        # torch takes longer to load than most scans
+        from dojang.doctor import suspects
+
         rows, seen = suspects.features(predictor, manifest, threads=threads, tick=lambda n: tick("judging", n, count))
         # pictures that are one are judged by others
         together = division.together(manifest, [pair.rows for pair in doubles])
@@ -163,12 +169,8 @@ def _all(manifest: Manifest, limits: Limits) -> Iterator[Finding]:
         most, least = max(sizes, key=lambda name: sizes[name]), min(sizes, key=lambda name: sizes[name])
         words = f"{plain(most)} has {sizes[most]:,} pictures, {plain(least)} {sizes[least]:,}"
         yield Finding("imbalance", (), words, {"largest": most, "smallest": least})
-    alike: dict[str, list[str]] = {}
-    for name in manifest.classes:
-        alike.setdefault(same_name(name).strip().casefold(), []).append(name)
-    for names in alike.values():
-        if len(names) > 1:
-            yield Finding("names", (), f"{', '.join(map(repr, names))} are different classes", {"classes": names})
+    for names in alike(manifest.classes):
+        yield Finding("names", (), f"{', '.join(map(repr, names))} are different classes", {"classes": names})
 
 
 def _doubles(manifest: Manifest, found: list[Pair]) -> Iterator[Finding]:

@@ -78,10 +78,9 @@ def _close(
                 scores.append(part)
                 names.append(np.array(others))
         table, columns = np.concatenate(scores, axis=1), np.concatenate(names)
-        nth = min(_NEIGHBOUR, table.shape[1])
-        far = (
-            -np.partition(-table, nth - 1, axis=1)[:, nth - 1] if table.shape[1] >= _NEIGHBOUR else np.zeros(len(table))
-        )
+        far = np.zeros(len(table))
+        if table.shape[1] >= _NEIGHBOUR:
+            far = -np.partition(-table, _NEIGHBOUR - 1, axis=1)[:, _NEIGHBOUR - 1]
         close = (table >= _AGREE) & (1 - table <= _RATIO * (1 - far)[:, None])
         for row, column in np.argwhere(close).tolist():
             yield int(rows[row]), int(columns[column]), float(table[row, column])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dojang.data.ahead import cores
 from dojang.errors import ConfigError
 from dojang.models import fusion
 from dojang.native import compiler, convolution
@@ -40,9 +40,8 @@ def device_named(name: str) -> torch.device:
 
 def threads_given(threads: int | None) -> int:
     """The number of CPU threads to use: the one given, or one a core that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # torch counts real cores where it can; two threads on one core gain nothing
-    return threads or min(cores, torch.get_num_threads())
+    return threads or min(cores(), torch.get_num_threads())
 
 
 def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[object]:
