@@ -310,3 +310,22 @@ def test_copies_count_as_one_when_labels_are_judged(drawn: Path) -> None:
     seen = np.random.default_rng(0).standard_normal((len(manifest), 3)) + 5 * manifest.targets[:, None]
     judged = suspects.judge(manifest, np.arange(len(manifest)), seen.astype(np.float32))
     assert np.allclose(judged.probabilities.sum(axis=1), 1) and (judged.margin > 0).mean() > 0.9
+
+
+def test_weights_that_are_not_there_are_fetched_when_asked(
+    drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The fix of the error is a flag of this verb, and it does what it says."""
+    from dojang.errors import ConfigError
+    from dojang.models import pretrained
+
+    asked = []
+
+    def found(model: str, given: str, *, download: bool = False) -> Path:
+        asked.append((model, given, download))
+        raise ConfigError("C247", "there are none.")
+
+    monkeypatch.setattr(pretrained, "find", found)
+    for words in ([], ["--download"]):
+        assert main(["scan", str(drawn), "--run", "squeezenet1_1", *words]) == 2
+    assert asked == [("squeezenet1_1", "auto", False), ("squeezenet1_1", "auto", True)]

@@ -45,7 +45,8 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
 
         # what is there wins over a name
         named = not Path(run).exists() and run in PRESETS
-        predictor = Predictor.load(pretrained.find(run, "auto") if named else weights_of(run))
+        place = pretrained.find(run, "auto", download=options.download) if named else weights_of(run)
+        predictor = Predictor.load(place)
     manifest = find(data, options.data_root, options.download)
     progress = reporter()
     report, looks = scan(
