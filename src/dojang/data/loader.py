@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Int64, UInt8
 
 from dojang import seeds
-from dojang.data import windows
+from dojang.data import resize, windows
 from dojang.data.ahead import in_order
 from dojang.data.augment import Augment
+from dojang.data.changes import Changes, draw
 from dojang.data.preprocess import Preprocess
 from dojang.data.store import Store
 from dojang.data.windows import Windows
@@ -26,10 +27,15 @@ from dojang.data.windows import Windows
 
 @dataclass(frozen=True)
 class Pictures:
-    """What a task makes its batch of: pictures of one size, and their rows in the manifest."""
+    """What a task makes its batch of: pictures of one size, their rows in the manifest, and what is changed in them.
+
+    Args:
+        changes: Those of training pictures; of all others there are none.
+    """
 
     pixels: UInt8[np.ndarray, "b h w c"]
     rows: Int64[np.ndarray, " b"]
+    changes: Changes | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,7 +56,10 @@ class Pictures:
         if count <= 1:
             return [self]
         bounds = [len(self) - len(self) * (count - i) // count for i in range(count + 1)]
-        return [Pictures(self.pixels[a:b], self.rows[a:b]) for a, b in pairwise(bounds)]
+        return [
+            Pictures(self.pixels[a:b], self.rows[a:b], self.changes and self.changes.part(a, b))
+            for a, b in pairwise(bounds)
+        ]
 
 
 class Loader:
@@ -88,9 +97,9 @@ class Loader:
         self.size = preprocess.height, preprocess.width
         self._block = store.block()
         whole = self._block is not None and self._block.shape[1:3] == self.size
-        moves = augment is not None and (augment.flip != "none" or augment.padding > 0)
-        self._plain = whole and not moves
+        self._plain = whole and not (augment is not None and augment.moves)
         self._cut = windows.fastest(store)
+        self._resize = resize.fastest(len(rows) * self.size[0] * self.size[1])
         self.steps = math.ceil(len(rows) / batch_size)
         # batches of one that the user asked for stay
         if drop_single and len(rows) % batch_size == 1:
@@ -136,16 +145,35 @@ class Loader:
     def assemble(self, rows: np.ndarray, epoch: int) -> Pictures:
         """The pictures of some rows as they come up in an epoch; rows as :meth:`order` gives them."""
         turns, rows = rows, rows % len(self.store)
+        changes = None
+        if self.augment is not None and self.augment.recolours:
+            changes = draw(self.augment, self.seed, epoch, turns, self.size)
+        return Pictures(self._pixels(turns, rows, epoch), rows, changes)
+
+    def _pixels(self, turns: np.ndarray, rows: np.ndarray, epoch: int) -> UInt8[np.ndarray, "b h w c"]:
+        """The pictures of some rows, each cut where its turn says."""
         if self._plain and self._block is not None:
-            return Pictures(self._block[rows], rows)
+            whole: np.ndarray = self._block[rows]
+            return whole
         heights, widths = self.store.heights[rows], self.store.widths[rows]
         tops, lefts = (heights - self.size[0]) // 2, (widths - self.size[1]) // 2
         if self.augment is None:
             never = np.zeros(len(rows), bool)
-            return Pictures(self._cut(self.store, rows, Windows(tops, lefts, never, never), self.size, "black"), rows)
+            return self._cut(self.store, rows, Windows(tops, lefts, never, never), self.size, "black")
         draws, pad = self.augment.draw(self.seed, epoch, turns), self.augment.padding
+        if self.augment.crop == "resized":
+            parts = self.augment.parts(self.seed, epoch, turns, heights, widths)
+            return windows.resized(
+                self.store,
+                rows,
+                Windows(*parts[:2], draws.mirrored, draws.upended),
+                parts[2:],
+                self.size,
+                self._resize,
+                self.preprocess.interpolation,
+            )
         if self.augment.crop == "random":
             tops = (draws.down * (heights + 2 * pad - self.size[0] + 1)).astype(np.int64) - pad
             lefts = (draws.right * (widths + 2 * pad - self.size[1] + 1)).astype(np.int64) - pad
         where = Windows(tops, lefts, draws.mirrored, draws.upended)
-        return Pictures(self._cut(self.store, rows, where, self.size, self.augment.fill), rows)
+        return self._cut(self.store, rows, where, self.size, self.augment.fill)

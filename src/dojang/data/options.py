@@ -33,15 +33,6 @@ class DataOptions:
         "mean and deviation: of the training part, of ImageNet, those of pretrained weights, or none",
         choices=("train", "imagenet", "weights", "none"),
     )
-    flip: str | None = option(
-        None,
-        "mirror training pictures at random (photographs: horizontal), or alternately every other epoch",
-        aliases=("hflip",),
-        choices=("none", "horizontal", "alternating", "vertical", "both"),
-    )
-    crop_padding: int = option(0, "pad training pictures by N pixels, then crop at random", low=0)
-    crop_fill: str = option("black", "what training pictures are padded with", choices=("black", "reflect"))
-    train_crop: str = option("random", "where larger pictures are cropped in training", choices=("random", "center"))
     sampler: str = option(
         "shuffle",
         "shuffle: each training picture once an epoch; balanced: every class as often as any other",
@@ -52,3 +43,55 @@ class DataOptions:
     )
     store: str = option("auto", "where decoded pictures are kept", choices=("auto", "memory", "disk"))
     workers: int | None = option(None, "threads that assemble batches", aliases=("num_workers",), low=0, high=256)
+
+
+@dataclass(frozen=True)
+class AugmentOptions:
+    """What is changed in training pictures, anew in every epoch; validation and test never see it."""
+
+    augment: str | None = option(
+        None,
+        "a policy, which gives the options below; auto goes by the number of pictures; by default what the model has",
+        aliases=("augmentation",),
+        choices=("none", "light", "notes", "strong", "auto"),
+    )
+    flip: str | None = option(
+        None,
+        "mirror training pictures at random (photographs: horizontal), or alternately every other epoch",
+        aliases=("hflip",),
+        choices=("none", "horizontal", "alternating", "vertical", "both"),
+    )
+    crop_padding: int = option(0, "pad training pictures by N pixels, then crop at random", low=0)
+    crop_fill: str = option("black", "what training pictures are padded with", choices=("black", "reflect"))
+    train_crop: str = option(
+        "random",
+        "where larger pictures are cropped in training; resized: a random part of each, brought to size",
+        choices=("random", "center", "resized"),
+    )
+    crop_scale: float = option(0.35, "smallest part that resized takes, as a share of the area", above=0, high=1)
+    degrees: float = option(0.0, "turn by up to so many degrees, either way", aliases=("rotate",), low=0, high=180)
+    translate: float = option(0.0, "move by up to this share of the sides", low=0, high=1)
+    zoom: float = option(0.0, "enlarge or shrink by up to this share", low=0, high=0.9)
+    shear: float = option(0.0, "slant by up to so many degrees, along both axes", low=0, high=80)
+    random_ops: str = option(
+        "none",
+        "operations drawn at random: RandAugment, or TrivialAugment, which has nothing to choose",
+        aliases=("auto_augment", "aa"),
+        choices=("none", "randaugment", "trivialaugment"),
+    )
+    ops_count: int = option(2, "operations a picture, with randaugment", low=1, high=10)
+    ops_strength: int = option(9, "their strength, with randaugment", low=0, high=30)
+    brightness: float = option(0.0, "make brighter or darker by up to this share", low=0, high=1)
+    contrast: float = option(0.0, "the same of the contrast", low=0, high=1)
+    saturation: float = option(0.0, "the same of the colours", low=0, high=1)
+    hue: float = option(0.0, "turn the hues by up to this share of the circle", low=0, high=0.5)
+    grey: float = option(0.0, "probability of taking the colours away", aliases=("grayscale",), low=0, high=1)
+    blur: float = option(0.0, "probability of a Gaussian blur", low=0, high=1)
+    noise: float = option(0.0, "deviation of Gaussian noise, black to white being 1", low=0, high=1)
+    erase: float = option(
+        0.0, "probability of blanking out a rectangle", aliases=("erasing", "random_erase", "reprob"), low=0, high=1
+    )
+    cutout: int = option(0, "blank out a square of N pixels a side", low=0)
+    mixup: float = option(0.0, "alpha of mixup: two pictures laid on each other, and their labels; 0 is off", low=0)
+    cutmix: float = option(0.0, "alpha of CutMix: a rectangle from another picture, and of its label", low=0)
+    mix_prob: float = option(1.0, "probability with which a picture is mixed", low=0, high=1)

@@ -160,6 +160,11 @@ class Preprocess:
         scale = torch.tensor([255.0 * s for s in self.std], device=pixels.device)
         return pixels.to(torch.float32).sub_(shift).div_(scale).permute(0, 3, 1, 2)
 
+    def normalise_scaled(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        """The same of pictures that were scaled to 0..1 already, and changed there."""
+        shift, scale = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
+        return ((images - shift) / scale).contiguous(memory_format=torch.channels_last)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the weights file."""
         return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import UInt8
+from PIL import Image
 
-from dojang.data.resize import WORTH
+from dojang.data.resize import WORTH, Resize
 from dojang.data.store import Store
 from dojang.native import compiler
 
@@ -78,6 +79,33 @@ def kernel() -> Cutter | None:
         return out
 
     return cutter
+
+
+def resized(
+    store: Store,
+    rows: np.ndarray,
+    windows: Windows,
+    sizes: tuple[np.ndarray, np.ndarray],
+    size: tuple[int, int],
+    resize: Resize,
+    interpolation: str,
+) -> UInt8[np.ndarray, "b h w c"]:
+    """Windows of different sizes, inside their pictures, brought to one size.
+
+    Args:
+        sizes: Heights and widths of the windows, int64 (b,) each.
+        resize: What resizes; all of them give the same bits.
+    """
+    out = np.empty((len(rows), *size, store.channels), np.uint8)
+    columns = (rows, windows.tops, windows.lefts, *sizes, windows.mirrored, windows.upended)
+    listed = zip(*(column.tolist() for column in columns), strict=True)
+    for one, (row, top, left, height, width, mirrored, upended) in zip(out, listed, strict=True):
+        part = store.picture(row)[top : top + height, left : left + width]
+        image = Image.fromarray(np.ascontiguousarray(part[:, :, 0] if store.channels == 1 else part))
+        resize(image, size, interpolation, None, one)
+        if mirrored or upended:
+            one[...] = cut(one.copy(), size, 0, 0, mirrored, upended)
+    return out
 
 
 def cut(

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from dojang import recipe
-from dojang.data.options import DataOptions
+from dojang.data import policies
+from dojang.data.options import AugmentOptions, DataOptions
 from dojang.errors import ConfigError
 from dojang.models.options import ModelOptions
 from dojang.models.presets import PRESETS, suggested
@@ -20,7 +21,7 @@ from dojang.runs.options import RunOptions
 from dojang.tasks.classify.options import ClassifyOptions
 from dojang.train.options import OPTIMIZER_DEFAULTS, TrainOptions
 
-ROOMS = (ModelOptions, DataOptions, TrainOptions, ClassifyOptions, RunOptions)
+ROOMS = (ModelOptions, DataOptions, AugmentOptions, TrainOptions, ClassifyOptions, RunOptions)
 OPTIONS = recipe.options_of(*ROOMS)
 #: what args.yaml holds beside options
 FACTS = ("format", "task", "data", "data_sha256", "segments")
@@ -47,6 +48,7 @@ class Recipe:
 
     model: ModelOptions
     data: DataOptions
+    augment: AugmentOptions
     train: TrainOptions
     task: ClassifyOptions
     run: RunOptions
@@ -105,6 +107,9 @@ def resolve(layers: Sequence[Mapping[str, Any]], known: Circumstances | None = N
             values |= dict.fromkeys(_TUNED)
         if "epochs" in layer and "time" not in layer:
             values["time"] = None
+        if known and layer.get("augment") is not None:
+            # what is typed beside a policy wins over it
+            values |= policies.values(layer["augment"], known.pictures, max(known.height, known.width))
         values |= layer
     if values["optimizer"] == "muon" and "early_lr" not in recipe.merge(layers):
         # its filters all have one rate

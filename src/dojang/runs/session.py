@@ -109,6 +109,9 @@ class Session:
         """
         options, counters = self.recipe.train, self.state.counters
         self.reporter.note(self._plan())
+        if words := Augment.by(self.recipe.augment).words():
+            policy = self.recipe.augment.augment
+            self.reporter.note(f"augment: {f'{policy}: ' if policy else ''}{words}")
         self.reporter.note(self._machine())
         if counters.step == 0 and counters.phase == 0:
             self._check()
@@ -276,14 +279,13 @@ class Session:
         store, preprocess, threads = self.prepared.store, self.prepared.preprocess, data.workers or 0
         train, val = manifest.rows("train"), manifest.rows("val")
         norms = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.state.model.modules())
-        augment = Augment(data.flip or "none", data.crop_padding, data.train_crop, data.crop_fill)
         loader = Loader(
             store,
             train,
             preprocess,
             batch_size=options.batch_size,
             seed=options.seed,
-            augment=augment,
+            augment=Augment.by(self.recipe.augment),
             threads=threads,
             drop_single=norms,
             balance=manifest.targets[train] if data.sampler == "balanced" else None,
@@ -315,7 +317,7 @@ class Session:
         t, p = self.recipe.train, self.prepared.preprocess
         name = type(self.own).__name__ if self.own is not None else Path(self.recipe.model.model).name
         parameters = sum(value.numel() for value in self.state.model.parameters())
-        flip = "" if self.recipe.data.flip == "none" else f", flip {self.recipe.data.flip}"
+        flip = "" if self.recipe.augment.flip == "none" else f", flip {self.recipe.augment.flip}"
         sizes = progressive.sizes((p.height, p.width), t.progressive)
         grow = f", shown at {' '.join(str(side) for side, _ in sizes)}" if len(sizes) > 1 else ""
         even = ", classes sampled alike" if self.recipe.data.sampler == "balanced" else ""

@@ -351,7 +351,7 @@ def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
     changes: dict[str, Any] = {}
     if recipe.data.imgsz is None and p.height == p.width:
         changes["imgsz"] = p.height
-    if recipe.data.flip is None:
+    if recipe.augment.flip is None:
         # photographs may be mirrored; digits and letters may not
         colour, large = p.mode == "RGB", p.height > 64
         sprint = recipe.model.model in PRESETS and PRESETS[recipe.model.model].family == "sprint"
@@ -363,7 +363,7 @@ def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
     if recipe.train.native is None:
         changes["native"] = recipe.train.device == "cpu" and compiler.library("blocks") is not None
     if recipe.task.tta == "auto":
-        flip = changes.get("flip", recipe.data.flip)
+        flip = changes.get("flip", recipe.augment.flip)
         changes["tta"] = "mirror+shift" if flip in ("horizontal", "alternating", "both") else "shift"
     return recipe.replace(**changes)
 

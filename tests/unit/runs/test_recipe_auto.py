@@ -63,7 +63,7 @@ def test_the_plan_of_sprint_for_a_large_set() -> None:
     assert (found.epochs, found.batch_size, found.optimizer, found.lr) == (10, 1000, "muon", 0.24)
     assert (found.momentum, found.weight_decay, found.schedule, found.time) == (0.6, 0.0, "linear", None)
     assert made(CIFAR).train.progressive == 0.5
-    data = made(CIFAR).data
+    data = made(CIFAR).augment
     assert (data.crop_padding, data.crop_fill) == (2, "reflect")
     assert made(CIFAR).task.tta == "auto" and made(CIFAR).task.label_smoothing == 0.2
 

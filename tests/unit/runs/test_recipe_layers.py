@@ -47,7 +47,7 @@ def test_the_family_is_that_of_the_highest_layer() -> None:
     assert found.model.model == "mnist-cnn"
     # nothing of the other one is left
     assert found.values() == resolve([{"model": "mnist-cnn"}]).values()
-    assert found.data.flip is None
+    assert found.augment.flip is None
     assert resolve([{"model": "cifar-vgg"}]).data.flip == "horizontal"
 
 

@@ -16,19 +16,21 @@ def cross_entropy(
     targets: Int64[Tensor, " b"],
     smoothing: float = 0.0,
     weights: Float[Tensor, " c"] | None = None,
+    shares: Float[Tensor, " b"] | None = None,
 ) -> Float[Tensor, ""]:
     """Softmax and cross-entropy; ``smoothing`` spreads that share of every label evenly over all classes.
 
     Args:
         weights: A factor for the pictures of each class. The mean is over pictures, not over weights, so a batch that
             is worked off in parts comes to the same.
+        shares: How much each picture counts: of one that is mixed of two, the share that has this label.
 
     Source: label smoothing, Szegedy et al., arXiv:1512.00567, section 7.
     """
-    if weights is None:
+    if weights is None and shares is None:
         return F.cross_entropy(logits.float(), targets, label_smoothing=smoothing)
     each = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, reduction="none")
-    return (each * weights[targets]).mean()
+    return _mean(each, targets, weights, shares)
 
 
 def softmax_bce(
@@ -36,6 +38,7 @@ def softmax_bce(
     targets: Int64[Tensor, " b"],
     smoothing: float = 0.0,
     weights: Float[Tensor, " c"] | None = None,
+    shares: Float[Tensor, " b"] | None = None,
 ) -> Float[Tensor, ""]:
     """Softmax, then binary cross-entropy of every probability against the one-hot label, averaged over all of them.
 
@@ -45,9 +48,10 @@ def softmax_bce(
     one_hot = F.one_hot(targets, classes).float() * (1 - smoothing) + smoothing / classes  # (b, c)
     with torch.autocast(logits.device.type, enabled=False):
         share = logits.float().softmax(dim=1)
-        if weights is None:
+        if weights is None and shares is None:
             return F.binary_cross_entropy(share, one_hot)
-        return (F.binary_cross_entropy(share, one_hot, reduction="none").mean(dim=1) * weights[targets]).mean()
+        each = F.binary_cross_entropy(share, one_hot, reduction="none").mean(dim=1)
+        return _mean(each, targets, weights, shares)
 
 
 def focal(
@@ -55,6 +59,7 @@ def focal(
     targets: Int64[Tensor, " b"],
     smoothing: float = 0.0,
     weights: Float[Tensor, " c"] | None = None,
+    shares: Float[Tensor, " b"] | None = None,
     gamma: float = 2.0,
 ) -> Float[Tensor, ""]:
     """Cross-entropy times (1 - p)^gamma, p the probability of the label: what is known already counts little.
@@ -68,7 +73,14 @@ def focal(
     # of the label itself, however it is smoothed; 1 - p from its logarithm, exact also where p is nearly 1
     known = logits.float().log_softmax(dim=1).gather(1, targets[:, None])[:, 0]
     each = each * (-torch.expm1(known)).clamp(min=1e-12) ** gamma
-    return (each if weights is None else each * weights[targets]).mean()
+    return _mean(each, targets, weights, shares)
+
+
+def _mean(each: Tensor, targets: Tensor, weights: Tensor | None, shares: Tensor | None) -> Float[Tensor, ""]:
+    """Of losses (b,), each by the weight of its class and its own share; over pictures."""
+    for factors in (None if weights is None else weights[targets], shares):
+        each = each if factors is None else each * factors
+    return each.mean()
 
 
 LOSSES = {"cross-entropy": cross_entropy, "bce": softmax_bce, "focal": focal}

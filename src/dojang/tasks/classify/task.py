@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from dojang.data.loader import Pictures
+from dojang.data.mixing import mix
 from dojang.data.preprocess import Preprocess
 from dojang.metrics import scores
 from dojang.tasks.classify import losses
@@ -19,10 +20,15 @@ from dojang.train import progressive
 
 @dataclass(frozen=True)
 class Batch:
-    """Pictures as the network takes them, and their labels."""
+    """Pictures as the network takes them, and their labels.
+
+    Args:
+        own: Where pictures are mixed, how much of each is its own; the rest is of the next one in the batch.
+    """
 
     images: Float[Tensor, "b c h w"]
     targets: Int64[Tensor, " b"]
+    own: Float[Tensor, " b"] | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -81,18 +87,32 @@ class Classify:
         self.preprocess, self.options, self.device = preprocess, options, device
 
     def collate(self, pictures: Pictures, size: tuple[int, int] | None = None) -> Batch:
-        """Pixels to the device, normalised there and shown at a size; labels beside them."""
+        """Pixels to the device, changed there if they are to be, normalised and shown at a size; labels beside them."""
         pixels = torch.from_numpy(pictures.pixels).to(self.device)
         targets = self.targets[torch.from_numpy(pictures.rows)].to(self.device)
-        images = self.preprocess.normalise(pixels)
-        return Batch(images if size is None else progressive.shown(images, size), targets)
+        own = None
+        if pictures.changes is None:
+            images = self.preprocess.normalise(pixels)
+        else:
+            images = (pixels.to(torch.float32) / 255).permute(0, 3, 1, 2)
+            images = pictures.changes.apply(images, self.preprocess.mean)
+            if (mixed := mix(images, pictures.changes)) is not None:
+                images, own = mixed
+            images = self.preprocess.normalise_scaled(images)
+        return Batch(images if size is None else progressive.shown(images, size), targets, own)
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean loss and logits (b, classes). Smoothing and weights are for learning: in evaluation there are none."""
         logits = model(batch.images)
         smoothing, weights = (self.options.label_smoothing, self.weights) if model.training else (0.0, None)
         more = {"gamma": self.options.focal_gamma} if self.options.loss == "focal" else {}
-        return losses.LOSSES[self.options.loss](logits, batch.targets, smoothing, weights, **more), logits
+
+        def of(targets: Tensor, shares: Tensor | None) -> Tensor:
+            return losses.LOSSES[self.options.loss](logits, targets, smoothing, weights, shares, **more)
+
+        if batch.own is None:
+            return of(batch.targets, None), logits
+        return of(batch.targets, batch.own) + of(batch.targets.roll(-1), 1 - batch.own), logits
 
     def metrics(self) -> Scores:
         """A fresh accumulator."""

@@ -1,0 +1,31 @@
+"""mixup and CutMix: each picture of a batch with the one that comes next in it, and both their labels."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dojang.data import spots
+from dojang.data.changes import Changes
+
+Images = Float[Tensor, "b c h w"]
+
+
+def mix(images: Images, changes: Changes) -> tuple[Images, Float[Tensor, " b"]] | None:
+    """The pictures mixed, and how much of each is its own; None where nothing is mixed.
+
+    The rest of picture i is of picture i + 1, that of the last one is of the first: ``labels.roll(-1)``.  The order of
+    an epoch is random, so it is a random other one.
+
+    Args:
+        changes: From :func:`dojang.data.changes.draw`.
+    """
+    if "own" not in changes.draws:
+        return None
+    own = torch.from_numpy(changes.draws["own"]).to(images)
+    boxes = torch.from_numpy(changes.draws["boxes"]).to(images.device)
+    cut = torch.from_numpy(changes.draws["cut"]).to(images.device)[:, None, None, None]
+    others = images.roll(-1, dims=0)
+    pasted = torch.where(spots.inside(boxes, *images.shape[2:]), others, images)
+    return torch.where(cut, pasted, torch.lerp(others, images, own[:, None, None, None])), own
