@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from dojang import seeds
-from dojang.data import colour, geometry, random_ops, spots
+from dojang.data import colour, geometry, places, random_ops, spots
 from dojang.data.augment import Augment
 
 Images = Float[Tensor, "b c h w"]
@@ -41,6 +41,18 @@ class Changes:
     def part(self, first: int, last: int) -> Changes:
         """Those of some of the pictures."""
         return Changes(self.augment, {name: values[first:last] for name, values in self.draws.items()})
+
+    def places(self, size: tuple[int, int]) -> Float64[np.ndarray, "b 2 3"]:
+        """Where each place of the pictures is shown; see :mod:`dojang.data.places`. Mixing moves nothing."""
+        rows = len(next(iter(self.draws.values())))
+        made = np.tile(np.eye(2, 3), (rows, 1, 1))
+        moves = [self.draws["sources"]] if "sources" in self.draws else []
+        if "operations" in self.draws:
+            found = self.draws["operations"], self.draws["strengths"]
+            moves += random_ops.sources(self.augment.random_ops, *found, size)
+        for sources in moves:
+            made = places.then(made, places.of_sources(sources, size))
+        return made
 
     def apply(self, images: Images, mean: tuple[float, ...]) -> Images:
         """The pictures changed; what mixes several of them is :func:`dojang.data.mixing.mix`.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float64, Int64, UInt8
 
 from dojang import seeds
-from dojang.data import resize, windows
+from dojang.data import places, resize, windows
 from dojang.data.ahead import in_order
 from dojang.data.augment import Augment
 from dojang.data.changes import Changes, draw
@@ -150,30 +150,43 @@ class Loader:
             changes = draw(self.augment, self.seed, epoch, turns, self.size)
         return Pictures(self._pixels(turns, rows, epoch), rows, changes)
 
+    def places(self, rows: np.ndarray, epoch: int) -> Float64[np.ndarray, "b 2 3"]:
+        """Where each place of some stored pictures is shown in an epoch, for boxes and masks that move with them.
+
+        Args:
+            rows: As :meth:`order` gives them.
+
+        See :mod:`dojang.data.places`.
+        """
+        where, heights, widths = self._windows(rows, rows % len(self.store), epoch)
+        cut = places.of_windows(where.tops, where.lefts, heights, widths, where.mirrored, where.upended, self.size)
+        if self.augment is None or not self.augment.recolours:
+            return cut
+        return places.then(cut, draw(self.augment, self.seed, epoch, rows, self.size).places(self.size))
+
     def _pixels(self, turns: np.ndarray, rows: np.ndarray, epoch: int) -> UInt8[np.ndarray, "b h w c"]:
         """The pictures of some rows, each cut where its turn says."""
         if self._plain and self._block is not None:
             whole: np.ndarray = self._block[rows]
             return whole
+        where, heights, widths = self._windows(turns, rows, epoch)
+        if self.augment is not None and self.augment.crop == "resized":
+            how = self.preprocess.interpolation
+            return windows.resized(self.store, rows, where, (heights, widths), self.size, self._resize, how)
+        return self._cut(self.store, rows, where, self.size, self.augment.fill if self.augment else "black")
+
+    def _windows(self, turns: np.ndarray, rows: np.ndarray, epoch: int) -> tuple[Windows, np.ndarray, np.ndarray]:
+        """Where each picture is cut when its turn comes, and the heights and widths of what is cut."""
+        sizes = [np.full(len(rows), side) for side in self.size]
         heights, widths = self.store.heights[rows], self.store.widths[rows]
         tops, lefts = (heights - self.size[0]) // 2, (widths - self.size[1]) // 2
         if self.augment is None:
             never = np.zeros(len(rows), bool)
-            return self._cut(self.store, rows, Windows(tops, lefts, never, never), self.size, "black")
+            return Windows(tops, lefts, never, never), sizes[0], sizes[1]
         draws, pad = self.augment.draw(self.seed, epoch, turns), self.augment.padding
         if self.augment.crop == "resized":
-            parts = self.augment.parts(self.seed, epoch, turns, heights, widths)
-            return windows.resized(
-                self.store,
-                rows,
-                Windows(*parts[:2], draws.mirrored, draws.upended),
-                parts[2:],
-                self.size,
-                self._resize,
-                self.preprocess.interpolation,
-            )
-        if self.augment.crop == "random":
+            tops, lefts, *sizes = self.augment.parts(self.seed, epoch, turns, heights, widths)
+        elif self.augment.crop == "random":
             tops = (draws.down * (heights + 2 * pad - self.size[0] + 1)).astype(np.int64) - pad
             lefts = (draws.right * (widths + 2 * pad - self.size[1] + 1)).astype(np.int64) - pad
-        where = Windows(tops, lefts, draws.mirrored, draws.upended)
-        return self._cut(self.store, rows, where, self.size, self.augment.fill)
+        return Windows(tops, lefts, draws.mirrored, draws.upended), sizes[0], sizes[1]

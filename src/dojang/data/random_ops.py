@@ -65,12 +65,11 @@ def apply(
     """The operations of :func:`draw`, one after the other."""
     means = _RANDAUGMENT if kind == "randaugment" else _TRIVIAL
     images = images.contiguous().clone()
-    for place in range(which.shape[1]):
+    for place, moves in enumerate(sources(kind, which, strengths, (images.shape[2], images.shape[3]))):
         names = np.array(OPERATIONS)[which[:, place]]
         moved = np.flatnonzero(np.isin(names, GEOMETRY))
         if len(moved):
-            sources = _sources(kind, names[moved], strengths[moved, place] / 30, means, images.shape[2:])
-            images[moved] = geometry.warp(images[moved], sources, fill)
+            images[moved] = geometry.warp(images[moved], moves[moved], fill)
         for name in OPERATIONS[len(GEOMETRY) + 1 :]:
             rows = np.flatnonzero(names == name)
             if len(rows):
@@ -78,26 +77,33 @@ def apply(
     return images
 
 
-def _sources(
-    kind: str, names: np.ndarray, strengths: np.ndarray, means: dict[str, float], size: tuple[int, ...]
-) -> Float64[np.ndarray, "b 2 3"]:
-    """The matrices of what moves pixels; strengths from -1 to 1."""
+def sources(
+    kind: str, which: Int64[np.ndarray, "b n"], strengths: Int64[np.ndarray, "b n"], size: tuple[int, int]
+) -> list[Float64[np.ndarray, "b 2 3"]]:
+    """Where the pixels come from, operation by operation, as :func:`dojang.data.geometry.matrices` has it."""
     height, width = size
+    means = _RANDAUGMENT if kind == "randaugment" else _TRIVIAL
     # RandAugment counts in sides, TrivialAugment in pixels
     across, along = (width, height) if kind == "randaugment" else (1, 1)
+    made = []
+    for place in range(which.shape[1]):
+        names, shares = np.array(OPERATIONS)[which[:, place]], strengths[:, place] / 30
 
-    def of(name: str, full: float) -> np.ndarray:
-        return np.where(names == name, strengths * full, 0.0)
+        def of(name: str, full: float, names: np.ndarray = names, shares: np.ndarray = shares) -> np.ndarray:
+            return np.where(names == name, shares * full, 0.0)
 
-    return geometry.matrices(
-        of("rotate", means["rotate"]),
-        # in whole pixels, as torchvision moves
-        np.trunc(of("translate_x", means["translate"] * across)),
-        np.trunc(of("translate_y", means["translate"] * along)),
-        np.ones(len(names)),
-        np.rad2deg(np.arctan(of("shear_x", means["shear"]))),
-        np.rad2deg(np.arctan(of("shear_y", means["shear"]))),
-    )
+        made.append(
+            geometry.matrices(
+                of("rotate", means["rotate"]),
+                # in whole pixels, as torchvision moves
+                np.trunc(of("translate_x", means["translate"] * across)),
+                np.trunc(of("translate_y", means["translate"] * along)),
+                np.ones(len(names)),
+                np.rad2deg(np.arctan(of("shear_x", means["shear"]))),
+                np.rad2deg(np.arctan(of("shear_y", means["shear"]))),
+            )
+        )
+    return made
 
 
 def _changed(images: Images, name: str, strengths: np.ndarray, means: dict[str, float]) -> Images:
