@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from dojang.data import spots
 from dojang.data.changes import Changes
 
 Images = Float[Tensor, "b c h w"]
+
+
+def changed(
+    pixels: UInt8[Tensor, "b h w c"], changes: Changes, mean: tuple[float, ...]
+) -> tuple[Images, Float[Tensor, " b"] | None]:
+    """Training pictures as an epoch shows them, from 0 to 1, and where they are mixed how much of each is its own.
+
+    Args:
+        mean: The colour of what is blanked out, from 0 to 1.
+    """
+    images = changes.apply((pixels.to(torch.float32) / 255).permute(0, 3, 1, 2), mean)
+    mixed = mix(images, changes)
+    return (images, None) if mixed is None else mixed
 
 
 def mix(images: Images, changes: Changes) -> tuple[Images, Float[Tensor, " b"]] | None:

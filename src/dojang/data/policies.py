@@ -47,3 +47,18 @@ def values(name: str, pictures: int, side: int) -> dict[str, Any]:
         return every | jitter | {"degrees": 15.0, "translate": 0.1, "blur": 0.1, "erase": 0.1}
     larger = {} if side <= _SMALL else {"train_crop": "resized"}
     return every | larger | {"random_ops": "trivialaugment", "erase": 0.25, "cutmix": 1.0, "mix_prob": 0.5}
+
+
+def flip(colour: bool, side: int, alternating: bool) -> str:
+    """How pictures are mirrored where nobody says: photographs may be, digits and letters may not.
+
+    Args:
+        side: Their height.
+        alternating: Whether the network is one for small photographs, whose schedule goes by pairs of epochs.
+
+    >>> flip(True, 224, False), flip(True, 32, False), flip(True, 32, True), flip(False, 224, True)
+    ('horizontal', 'none', 'alternating', 'none')
+    """
+    if not colour:
+        return "none"
+    return "alternating" if alternating else "horizontal" if side > _SMALL else "none"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dojang import recipe
 from dojang.data import policies
@@ -20,6 +20,9 @@ from dojang.models.presets import PRESETS, suggested
 from dojang.runs.options import RunOptions
 from dojang.tasks.classify.options import ClassifyOptions
 from dojang.train.options import OPTIMIZER_DEFAULTS, TrainOptions
+
+if TYPE_CHECKING:
+    from dojang.data.preprocess import Preprocess
 
 ROOMS = (ModelOptions, DataOptions, AugmentOptions, TrainOptions, ClassifyOptions, RunOptions)
 OPTIONS = recipe.options_of(*ROOMS)
@@ -121,6 +124,13 @@ def resolve(layers: Sequence[Mapping[str, Any]], known: Circumstances | None = N
     if any(layer.get("time") is not None and "epochs" in layer for layer in typed):
         raise ConfigError("C210", "epochs and time are both given; training ends by one of them.", fix="--time 90s")
     return _build(values)
+
+
+def flip(recipe_: Recipe, preprocess: Preprocess) -> str:
+    """How training pictures are mirrored where the recipe leaves it open."""
+    name = recipe_.model.model
+    sprint = name in PRESETS and PRESETS[name].family == "sprint"
+    return policies.flip(preprocess.mode == "RGB", preprocess.height, sprint)
 
 
 def read_layer(values: Mapping[str, Any], where: str) -> dict[str, Any]:

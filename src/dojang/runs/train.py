@@ -352,10 +352,7 @@ def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
     if recipe.data.imgsz is None and p.height == p.width:
         changes["imgsz"] = p.height
     if recipe.augment.flip is None:
-        # photographs may be mirrored; digits and letters may not
-        colour, large = p.mode == "RGB", p.height > 64
-        sprint = recipe.model.model in PRESETS and PRESETS[recipe.model.model].family == "sprint"
-        changes["flip"] = "alternating" if colour and sprint else "horizontal" if colour and large else "none"
+        changes["flip"] = recipes.flip(recipe, p)
     if recipe.data.workers is None:
         changes["workers"] = 0 if prepared.store.block() is not None else min(recipe.train.threads or 1, 4)
     if recipe.train.train_sample is None:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from dojang.data.loader import Pictures
-from dojang.data.mixing import mix
+from dojang.data.mixing import changed
 from dojang.data.preprocess import Preprocess
 from dojang.metrics import scores
 from dojang.tasks.classify import losses
@@ -94,10 +94,7 @@ class Classify:
         if pictures.changes is None:
             images = self.preprocess.normalise(pixels)
         else:
-            images = (pixels.to(torch.float32) / 255).permute(0, 3, 1, 2)
-            images = pictures.changes.apply(images, self.preprocess.mean)
-            if (mixed := mix(images, pictures.changes)) is not None:
-                images, own = mixed
+            images, own = changed(pixels, pictures.changes, self.preprocess.mean)
             images = self.preprocess.normalise_scaled(images)
         return Batch(images if size is None else progressive.shown(images, size), targets, own)
 
