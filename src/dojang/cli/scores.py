@@ -21,6 +21,8 @@ def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "tes
             found = metrics[split]
             macro = found["macro_f1"]["value"]
             say(f"{split:5} top-1 {score(found['top1'])}  macro F1 {macro:.4f}  n {found['n']:,}")
+            if found.get("leaked"):
+                say(f"      {found['leaked']:,} of these pictures were trained on, byte for byte: too good")
             if "top1_tta" in found:
                 say(f"      top-1 {score(found['top1_tta'])}  with test-time augmentation")
     pictures = [name for name in ("results.png", "confusion_matrix.png") if (folder / name).exists()]

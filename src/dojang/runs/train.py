@@ -168,6 +168,9 @@ def resume(
         if source is None:
             raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.resume(data=pairs)")
         manifest = open_data(source, recipe.data.data_root, recipe.data.download)
+        if recipe.data.splits is not None:
+            # as it was divided then: the user's file may be another by now
+            manifest = division.again(manifest, folder / names.SPLITS)
         last = folder / names.LAST
         trained = _trained(recipe, reporter, last if last.exists() else None)
         prepared = _prepare(manifest, recipe, device, reporter, trained)
