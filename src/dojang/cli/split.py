@@ -86,7 +86,7 @@ command = Command(
         Flag(["group_by", "--group-by"], metavar="PATTERN",
              help=r"pictures whose paths have this in common stay together: '(patient\d+)'"),
         Flag(["pairs", "--pairs/--no-pairs"], default=True,
-             help="keep pictures together that are one picture, or nearly [on]"),
+             help="keep pictures together that are nearly one; those of the same bytes always are [on]"),
         Flag(["seed", "--seed"], type=click.IntRange(0), default=0, help="another one gives another division [0]"),
         Flag(["threads", "--threads"], type=click.IntRange(0, 256), help="that read and decode [one a core]"),
         Flag(["as_json", "--json"], is_flag=True, help="the result as JSON"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dojang import files, seeds
+from dojang.data import leaks
 from dojang.data.manifest import Manifest, pasted, plain, read_splits
 from dojang.errors import ConfigError, DataError, listing, many
 
@@ -62,6 +63,25 @@ def given(manifest: Manifest, path: str | Path) -> Manifest:
     left = len(picked) - len(inside)
     said = f"; {many(left, 'picture')} in no split left out" if left else ""
     return done.replace(notes=(*done.notes, f"splits as in {plain(str(path))}{said}"))
+
+
+def again(manifest: Manifest, path: Path) -> Manifest:
+    """The manifest as the splits.csv of a run says; what is not in the file is no part of the run.
+
+    Raises:
+        ConfigError: C218 where the data has none of its pictures.
+    """
+    rows = {row.path: row for row in read_splits(files.read_text(path), str(path))}
+    inside = np.array([i for i, name in enumerate(manifest.paths) if name in rows], np.int64)
+    if not len(inside):
+        raise ConfigError(
+            "C218",
+            f"the data has changed: it has none of the {many(len(rows), 'picture')} that {plain(str(path))} lists.",
+            fix="bring the data back, or train a new run.",
+        )
+    kept = manifest.keep(inside)
+    picked = [rows[name] for name in kept.paths]
+    return kept.replace(splits=tuple(row.split for row in picked), groups=tuple(row.group for row in picked))
 
 
 def grouped(manifest: Manifest, pattern: str) -> Manifest:
@@ -141,7 +161,7 @@ def _same(names: Iterable[str]) -> list[tuple[int, int]]:
 def folds(manifest: Manifest, count: int, seed: int = 0) -> list[Manifest]:
     """As many manifests: in each another part of the training rows is "val", and each row is there once.
 
-    Groups stay whole, and each class is divided as evenly as they allow.
+    Groups stay whole, rows of one digest stay together, and each class is divided as evenly as they allow.
 
     Args:
         manifest: Rows that are in "test" stay there; all others take part.
@@ -151,6 +171,8 @@ def folds(manifest: Manifest, count: int, seed: int = 0) -> list[Manifest]:
         ConfigError: C212 where a class has fewer rows, or groups, than there are folds.
     """
     pool = np.flatnonzero([split != "test" for split in manifest.splits])
+    if copies := leaks.copies(manifest, pool.tolist()):
+        manifest = together(manifest, copies)
     targets = manifest.targets
     units: dict[str, list[int]] = defaultdict(list)
     for row in sorted(pool.tolist(), key=manifest.paths.__getitem__):

@@ -14,7 +14,7 @@ import os
 import shlex
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -26,6 +26,8 @@ SPLITS = ("train", "val", "test")
 # the longest picture file that is read; fifty megapixels of 16-bit RGBA, not compressed at all, take 0.4 GB
 MOST_BYTES = 2**30
 _COLUMNS = ("path", "label", "split", "group", "sha256")
+# of a cross-validation
+_FOLD = "fold"
 
 
 class Source(Protocol):
@@ -122,12 +124,19 @@ class Manifest:
             digests=tuple(self.digests[row] for row in rows) if self.digests else (),
         )
 
-    def to_csv(self) -> str:
+    def to_csv(self, folds: Sequence[int] = ()) -> str:
         """The text of splits.csv: any name at all is read back by :func:`read_splits` as it was.
 
         Quoting as in RFC 4180; lines end in a bare newline, which the shell's tools prefer.
+
+        Args:
+            folds: For one more column, in which fold each row is asked; 0 for none.
         """
-        return csv_line(_COLUMNS) + "".join(map(csv_line, self._csv_rows()))
+        if not folds:
+            return csv_line(_COLUMNS) + "".join(map(csv_line, self._csv_rows()))
+        rows = zip(self._csv_rows(), folds, strict=True)
+        lines = ((*row, str(fold) if fold else "") for row, fold in rows)
+        return csv_line((*_COLUMNS, _FOLD)) + "".join(map(csv_line, lines))
 
     def fingerprint(self) -> str:
         """The data hash of exact resume: SHA-256 over path, label name, split and digest of every row."""
@@ -193,15 +202,15 @@ def read_splits(text: str, where: str = "splits.csv") -> list[SplitRow]:
     """
     rows = csv_rows(text, where)
     line, header = next(rows, (1, []))
-    if tuple(header) != _COLUMNS:
+    if tuple(header) not in (_COLUMNS, (*_COLUMNS, _FOLD)):
         raise bad_line(where, line, f"the columns are {header}; expected {', '.join(_COLUMNS)}")
     found = []
     for line, fields in rows:
-        if len(fields) != len(_COLUMNS):
-            raise bad_line(where, line, f"{len(fields)} fields; expected {len(_COLUMNS)}")
+        if len(fields) != len(header):
+            raise bad_line(where, line, f"{len(fields)} fields; expected {len(header)}")
         if fields[2] not in (*SPLITS, ""):
             raise bad_line(where, line, f"the split is {fields[2]!r}; expected {', '.join(SPLITS)} or nothing")
-        found.append(SplitRow(*fields))
+        found.append(SplitRow(*fields[: len(_COLUMNS)]))
     return found
 
 

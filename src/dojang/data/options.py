@@ -20,6 +20,7 @@ class DataOptions:
     splits: str | None = option(
         None, "a splits.csv that says which picture is in which split (dojang split)", metavar="FILE"
     )
+    allow_leak: bool = option(False, "train although val or test hold training pictures (recorded, said by the scores)")
     bad: str = option("stop", "pictures that cannot be read: stop, or skip and record", choices=("stop", "skip"))
     imgsz: int | None = option(
         None, "height and width the network sees", aliases=("img_size", "image_size"), low=1, high=4096

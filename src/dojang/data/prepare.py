@@ -10,7 +10,7 @@ from itertools import chain, islice, pairwise
 import numpy as np
 
 from dojang import files
-from dojang.data import split
+from dojang.data import leaks, split
 from dojang.data.ahead import in_order
 from dojang.data.decode import ImageInfo, Walked, described, is_gray, look_through, opened, probe
 from dojang.data.manifest import Manifest
@@ -79,7 +79,8 @@ def prepare(
         tick: Called with the stage ("reading" or "decoding"), the pictures done and their number.
 
     Raises:
-        DataError: D104 when no picture, or none to train on, can be read; those of :func:`dojang.data.split.assign`.
+        DataError: D104 when no picture, or none to train on, can be read; those of :func:`dojang.data.leaks.check` and
+            :func:`dojang.data.split.assign`.
     """
     if len(manifest) and isinstance(manifest.source.read(manifest.paths[0]), np.ndarray):
         # pixels need no decoder: threads would only wait for each other
@@ -89,19 +90,20 @@ def prepare(
     manifest, infos, bad = inspect(manifest, options.max_pixels, threads, lambda n: tick("reading", n, count), held)
     if not infos:
         raise bad_pictures(bad, len(bad), "")
+    # trained weights are scored as they are; what is about to be trained must be able to be scored
+    notes = leaks.check(manifest, allow=options.allow_leak) if preprocess is None else ()
     if assign:
         manifest = split.assign(manifest, val=options.val, test=options.test, seed=seed)
     chosen = preprocess or _choose([infos[row] for row in manifest.rows("train")], options, default_size)
     sizes = np.array([(info.height, info.width) for info in infos])
     reductions = np.ones(len(infos), np.int64)
-    notes: tuple[str, ...] = ()
     # weights that are trained already are scored: on every pixel, as they answer
     if options.scaled_decoding and preprocess is None:
         for row in manifest.rows("train"):
             if infos[row].format in ("JPEG", "MPO"):
                 reductions[row] = chosen.reduction(infos[row].height, infos[row].width)
         if reduced := int((reductions > 1).sum()):
-            notes = (
+            notes += (
                 f"decoding {many(reduced, 'training JPEG')} at 1/2, 1/4 or 1/8 (--no-scaled-decoding decodes all)",
             )
     total = len(manifest)

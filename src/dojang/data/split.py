@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dojang import seeds
+from dojang.data import division, leaks
 from dojang.data.labels import missing_note
 from dojang.data.manifest import SPLITS, Manifest
 from dojang.errors import ConfigError, DataError, listing, many
@@ -25,7 +26,8 @@ def assign(manifest: Manifest, *, val: float | str | None = None, test: float | 
     """The manifest with every row in a split.
 
     Splits that the data brings are left alone. Data without any is divided 80/10/10. Data with a train part but no val
-    gives up 5 % of train for it, at least 500 rows and at most half. Every class keeps a row to train on.
+    gives up 5 % of train for it, at least 500 rows and at most half. Every class keeps a row to train on. Rows of one
+    group stay together, and so do rows of one digest.
 
     Args:
         val: A share below 1, a count, or "none" for no validation; None for the rules above.
@@ -70,6 +72,9 @@ def assign(manifest: Manifest, *, val: float | str | None = None, test: float | 
     if flat and asked:
         _check_singles(manifest, pool, targets, sizes)
     counts = _counts(asked, sizes, each=flat)
+    if asked and (copies := leaks.copies(manifest, pool.tolist())):
+        # one of them would be learned, the other asked
+        manifest = division.together(manifest, copies)
     if any(manifest.groups[row] for row in pool):
         taken = _whole_groups(manifest, pool, targets, counts, seed)
     else:

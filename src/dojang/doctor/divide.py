@@ -47,7 +47,7 @@ def divide(
         val, test: As :func:`dojang.data.split.assign`; with folds there is no test part but one that is asked for.
         folds: So many manifests, in each another part "val".
         group_by: A regular expression; see :func:`dojang.data.division.grouped`.
-        pairs: Whether pictures that are one, or nearly, are groups.
+        pairs: Whether pictures that are nearly one are groups; those of the same bytes always are.
 
     Raises:
         DataError: D104 where pictures cannot be read; those of the functions named.
@@ -63,7 +63,9 @@ def divide(
         manifest = division.grouped(manifest, group_by)
     notes = []
     if pairs:
-        found = find_pairs(manifest, looks, tick=tick)
+        # where the data has divided two already, nothing is left to keep together
+        kept = [split == "test" if folds else split for split in manifest.splits]
+        found = [p for p in find_pairs(manifest, looks, tick=tick) if kept[p.rows[0]] == kept[p.rows[1]]]
         manifest = division.together(manifest, [pair.rows for pair in found])
         if found:
             rows = {row for pair in found for row in pair.rows}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from dojang.data import leaks
 from dojang.data.loader import Loader
 from dojang.data.manifest import Manifest
 from dojang.data.store import Store
@@ -33,6 +34,7 @@ class Evaluation:
         labels: Names of the classes.
         seconds: That the answers took.
         augmented: As ``probabilities``, with test-time augmentation; None where there was none.
+        leaked: How many of the pictures the network has learned, byte for byte.
     """
 
     split: str
@@ -42,6 +44,7 @@ class Evaluation:
     labels: tuple[str, ...]
     seconds: float = 0.0
     augmented: np.ndarray | None = None
+    leaked: int = 0
 
     @property
     def predicted(self) -> np.ndarray:
@@ -72,6 +75,8 @@ class Evaluation:
         def macro(t: np.ndarray, p: np.ndarray) -> float:
             return scores.macro_f1(scores.confusion_matrix(t, p, classes))
 
+        if self.leaked:
+            found["leaked"] = self.leaked
         if self.augmented is not None:
             right = int((true == self.augmented.argmax(axis=1)).sum())
             found["top1_tta"] = intervals.proportion(right, n).as_dict()
@@ -91,6 +96,7 @@ def evaluate(
     batch_size: int = 250,
     threads: int = 0,
     tta: str = "none",
+    learned: Collection[str] = (),
 ) -> Evaluation:
     """The single-view float32 answers to all pictures of a split, and beside them those with test-time augmentation.
 
@@ -98,6 +104,7 @@ def evaluate(
         tta: "none", or views of :func:`dojang.evaluate.views.views`.
         store: Made with the predictor's preprocessing.
         manifest: Its classes may be fewer than the predictor's, in another order; they are matched by name.
+        learned: Digests of the pictures that the network was trained on.
 
     Raises:
         DataError: D107 for a class the network does not know; D121 for a split without pictures.
@@ -126,6 +133,7 @@ def evaluate(
         predictor.labels,
         time.perf_counter() - began,
         augmented,
+        0 if split == "train" else leaks.count(manifest, split, learned),
     )
 
 

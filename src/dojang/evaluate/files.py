@@ -31,7 +31,7 @@ def write(folder: Path, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     for evaluation in evaluations:
         metrics[evaluation.split] = evaluation.metrics()
     splits = {evaluation.split for evaluation in evaluations}
-    _merge(folder / "predictions.csv", PREDICTIONS, splits, (row for e in evaluations for row in _answers(e)))
+    _merge(folder / "predictions.csv", PREDICTIONS, splits, (row for e in evaluations for row in answers(e)))
     _merge(folder / "per_class.csv", PER_CLASS, splits, (row for e in evaluations for row in _per_class(e)))
     shown = evaluations[-1]
     matrix = [["true \\ predicted", *shown.labels]]
@@ -44,7 +44,8 @@ def write(folder: Path, evaluations: Sequence[Evaluation]) -> dict[str, Any]:
     return metrics
 
 
-def _answers(e: Evaluation) -> Iterable[list[str]]:
+def answers(e: Evaluation) -> Iterable[list[str]]:
+    """The rows of predictions.csv."""
     for path, true, predicted, row in zip(e.paths, e.true, e.predicted, e.probabilities, strict=True):
         correct = "1" if true == predicted else "0"
         yield [path, e.labels[true], e.labels[predicted], f"{row[predicted]:.6f}", correct, e.split]

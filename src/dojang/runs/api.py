@@ -68,7 +68,8 @@ class Model:
             options: Those of ``dojang train --help``, with underscores (``batch_size=256``).
 
         Returns:
-            The run; this model now answers with its weights.
+            The run; this model now answers with its weights. Of a cross-validation (``folds=5``) its :attr:`Run.runs`
+            have weights, and this model stays as it was.
 
         Raises:
             DojangError: With the code of whatever stands in the way.
@@ -87,7 +88,8 @@ class Model:
             layer = {"model": self._name} | layer
         folder = training.begin(data, [layer], model=self._module, reporter=reporter)
         run = Run(folder, model=self._module)
-        self._predictor, self._place = run.predictor(), folder
+        if not run.runs:
+            self._predictor, self._place = run.predictor(), folder
         return run
 
     def predict(
@@ -149,6 +151,12 @@ class Run:
         """What metrics.json holds."""
         return validation.metrics_of(self.path)
 
+    @property
+    def runs(self) -> list[Run]:
+        """The runs of a cross-validation, fold by fold; none of a run by itself."""
+        made = self.metrics.get("folds", {"runs": []})["runs"]
+        return [Run(self.path / run["name"], model=self._module) for run in made]
+
     def val(self, data: Any = None, *, split: str | None = None, device: str = "auto") -> dict[str, Any]:
         """Score the weights, on the run's own validation part or on other data; gives the scores by split."""
         folder, metrics = validation.validate(self.path, data, split=split, model=self._module, device=device)
@@ -175,7 +183,7 @@ class Run:
     def __repr__(self) -> str:
         scores: Sequence[str] = [
             f"{split} top-1 {self.metrics[split]['top1']['value']:.4f}"
-            for split in ("val", "test")
+            for split in ("val", "test", "out_of_fold")
             if split in self.metrics
         ]
         return f"Run({str(self.path)!r}{': ' if scores else ''}{', '.join(scores)})"

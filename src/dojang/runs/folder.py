@@ -13,10 +13,13 @@ ARGS, ENVIRONMENT, SPLITS, BAD = "args.yaml", "env.json", "splits.csv", "bad.csv
 METRICS, CURVES, LOCK, STATE = "metrics.json", "results.png", ".lock", "state"
 BEST, LAST = "weights/best.safetensors", "weights/last.safetensors"
 RESULTS, STEPS, PREDICTIONS, PER_CLASS = "results.csv", "steps.csv", "predictions.csv", "per_class.csv"
+PROBABILITIES = "probabilities.csv"
 _OF_A_RUN = (
     *(ARGS, ENVIRONMENT, SPLITS, BAD, METRICS, CURVES, BEST, LAST, RESULTS, STEPS, PREDICTIONS, PER_CLASS),
-    *("confusion_matrix.csv", "confusion_matrix.png", f"{STATE}/step-*.safetensors"),
+    *("confusion_matrix.csv", "confusion_matrix.png", PROBABILITIES, f"{STATE}/step-*.safetensors"),
 )
+# where the runs of a cross-validation lie in its folder
+FOLD = "fold-{}"
 
 
 def find(run: str | Path) -> Path:
@@ -46,6 +49,8 @@ def clear(folder: Path) -> None:
         for pattern in _OF_A_RUN:
             for path in folder.glob(pattern):
                 files.remove(path)
+        for part in folder.glob(FOLD.format("*")):
+            clear(part)
 
 
 def outside(project: str | Path, data: object) -> Path:
@@ -82,6 +87,13 @@ def weights_of(run: str | Path) -> Path:
     for name in (BEST, LAST):
         if (folder / name).exists():
             return folder / name
+    if folds := sorted(folder.glob(FOLD.format(f"*/{ARGS}"))):
+        raise ConfigError(
+            "C216",
+            f"{str(folder)!r} is a cross-validation: it has no weights of its own, each of its runs has.",
+            context="It says how well a recipe does; the network to use is then trained on all of the data.",
+            fix=f"name one of them, such as {shlex.quote(str(folds[0].parent))}; or: dojang train DATA --val none",
+        )
     raise ConfigError(
         "C216",
         f"{str(folder)!r} has no weights yet.",

@@ -13,4 +13,7 @@ class RunOptions:
 
     project: str = option("runs/classify", "folder that holds the run folders")
     name: str = option("train", "name of the run folder; a number is added when it exists")
+    folds: int | None = option(
+        None, "K-fold cross-validation: K runs, each judged by another part of the data", low=2, high=100, metavar="K"
+    )
     exist_ok: bool = option(False, "write into a run folder that exists")

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import dojang
 from dojang import files, seeds
+from dojang.data import leaks
 from dojang.data.augment import Augment
 from dojang.data.loader import Loader
 from dojang.data.prepare import Prepared
@@ -160,8 +161,9 @@ class Session:
         path = self.folder / (names.BEST if has_val else names.LAST)
         predictor = Predictor.load(path, model=self._twin(), device=self.device)
         splits = [name for name in ("val", "test") if len(self.prepared.manifest.rows(name))]
-        tta = self.recipe.task.tta
-        found = [evaluate(predictor, self.prepared.store, self.prepared.manifest, split, tta=tta) for split in splits]
+        tta, manifest = self.recipe.task.tta, self.prepared.manifest
+        learned = leaks.learned(manifest)
+        found = [evaluate(predictor, self.prepared.store, manifest, one, tta=tta, learned=learned) for one in splits]
         picture = curves.curves(read_table(self.folder / "results.csv"), read_table(self.folder / "steps.csv"))
         files.write_bytes(self.folder / names.CURVES, picture)
         metrics: dict[str, Any] = evaluation_files.write(self.folder, found) if found else {"format": 1}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,15 @@ from dojang.errors import ConfigError, TrainError
 from dojang.models import others, own, weights
 from dojang.models.presets import PRESETS
 from dojang.native import compiler
-from dojang.runs import environment, network, session
+from dojang.runs import environment, folds, network, session
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
+from dojang.runs.carry import machine, surroundings, to_the_end
 from dojang.runs.recipe import Recipe
 from dojang.runs.session import Session
 from dojang.runs.signals import asking
 from dojang.train import allocator
-from dojang.train.guard import Stopped
 from dojang.train.log import Reporter, Silent
-from dojang.train.options import TrainOptions
 from dojang.train.precision import device_named, threads_given
 
 #: what args.yaml says after the class of a model that was given as an object
@@ -85,10 +83,15 @@ def begin(
     manifest = open_data(data, recipe.data.data_root, recipe.data.download)
     if recipe.data.splits is not None:
         manifest = _divided(manifest, recipe)
-        recipe = recipe.replace(splits=str(Path(recipe.data.splits).absolute()))
+        fixed["splits"] = str(Path(recipe.data.splits).absolute())
+    if recipe.run.folds is not None:
+        manifest, recipe, fixed = folds.pooled(manifest), recipe.replace(**folds.FIXED), {**fixed, **folds.FIXED}
     prepared = _prepare(manifest, recipe, device, reporter, trained)
-    recipe = _named(recipes.resolve(layers, _circumstances(prepared, device)), model).replace(**fixed)
-    recipe = _settle(recipe, prepared)
+    parts = folds.parts(prepared, recipe)
+    # a recipe suits what one network learns from
+    first = parts[0].prepared if parts else prepared
+    recipe = _named(recipes.resolve(layers, _circumstances(first, device)), model).replace(**fixed)
+    recipe = _settle(recipe, first)
     folder = files.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         files.clear_temporaries(folder)
@@ -99,7 +102,7 @@ def begin(
                 total = len(prepared.bad) + len(prepared.manifest)
                 raise bad_pictures(prepared.bad, total, str(folder / names.BAD))
             reporter.note(f"{len(prepared.bad):,} pictures that cannot be read are left out: {folder / names.BAD}")
-        files.write_text(folder / names.SPLITS, prepared.manifest.to_csv())
+        files.write_text(folder / names.SPLITS, folds.table(prepared, parts) if parts else prepared.manifest.to_csv())
         facts = {
             "format": 1,
             "task": "classify",
@@ -107,13 +110,16 @@ def begin(
             "data_sha256": prepared.manifest.fingerprint(),
             "segments": [],
         }
-        with _machine(recipe.train), asking() as stop:
+        with machine(recipe.train), asking() as stop:
+            if parts:
+                folds.train(folder, recipe, parts, facts, device, model, reporter, stop)
+                return folder
             work = Session(folder, recipe, prepared, device, model, reporter, stop, [])
-            around = _environment(work.recipe, device)
+            around = surroundings(work.recipe, device)
             if work.agreement:
                 around["bf16_against_fp32"] = work.agreement.as_dict()
             session.write_card(folder, work.recipe, facts, around)
-            _to_the_end(work)
+            to_the_end(work)
     return folder
 
 
@@ -155,19 +161,24 @@ def resume(
     then = session.read_environment(folder)
     device = device_named(recipe.train.device)
     changed = {name: value for name, value in (changes or {}).items() if recipe.values()[name] != value}
-    _refuse(changed)
+    _refuse(changed, several=recipe.run.folds is not None)
     if "epochs" in changed and recipe.train.time is not None:
         # the run's budget was a time; now it is a number of epochs
         changed.setdefault("time", None)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         files.clear_temporaries(folder)
-        now = _environment(recipe, device)
+        now = surroundings(recipe, device)
         if not inexact:
             environment.check_same(then, now)
         source = facts["data"] if data is None else data
         if source is None:
             raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.resume(data=pairs)")
         manifest = open_data(source, recipe.data.data_root, recipe.data.download)
+        if recipe.data.splits is not None:
+            # as it was divided then: the user's file may be another by now
+            manifest = division.again(manifest, folder / names.SPLITS)
+        if recipe.run.folds is not None:
+            manifest = folds.pooled(manifest)
         last = folder / names.LAST
         trained = _trained(recipe, reporter, last if last.exists() else None)
         prepared = _prepare(manifest, recipe, device, reporter, trained)
@@ -180,12 +191,15 @@ def resume(
                 fix="bring the data back, or train a new run.",
             )
         recipe = recipe.replace(**changed)
-        with _machine(recipe.train), asking() as stop:
+        with machine(recipe.train), asking() as stop:
+            if parts := folds.parts(prepared, recipe):
+                folds.train(folder, recipe, parts, facts, device, model, reporter, stop)
+                return folder
             work = Session(folder, recipe, prepared, device, model, reporter, stop, facts["segments"])
             work.resume()
             _extend(work, changed, inexact)
             session.write_card(folder, work.recipe, facts | {"segments": work.segments}, now)
-            _to_the_end(work)
+            to_the_end(work)
     return folder
 
 
@@ -224,24 +238,14 @@ def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
         counters.ended = ""
 
 
-def _to_the_end(work: Session) -> None:
-    try:
-        if not work.state.counters.ended:
-            work.train()
-    except Stopped as stopped:
-        word = "Ctrl-C" if stopped.signal == 2 else f"signal {stopped.signal}"
-        error = TrainError(
-            "T320",
-            f"stopped by {word} after step {work.state.counters.step:,}; the state is saved.",
-            fix=f"dojang train --resume {shlex.quote(str(work.folder))}",
-        )
-        error.exit_code = 128 + stopped.signal
-        raise error from None
-    work.finish()
-
-
-def _refuse(changed: Mapping[str, Any]) -> None:
+def _refuse(changed: Mapping[str, Any], several: bool) -> None:
     for name in changed:
+        if several:
+            raise ConfigError(
+                "C219",
+                f"{name} cannot be changed in a cross-validation: its runs are of one recipe.",
+                fix="resume it as it was begun, or train anew.",
+            )
         if name not in CHANGEABLE:
             raise ConfigError(
                 "C219",
@@ -279,7 +283,8 @@ def _divided(manifest: Manifest, recipe: Recipe) -> Manifest:
     """The manifest as --splits says."""
     assert recipe.data.splits is not None
     for name, value in (("val", recipe.data.val), ("test", recipe.data.test)):
-        if value is not None and not (name == "val" and value == "none"):
+        # of a cross-validation --val is taken from what each network learns from
+        if value is not None and not (name == "val" and (value == "none" or recipe.run.folds)):
             raise ConfigError(
                 "C204",
                 f"--{name} divides pictures, and --splits says how they are divided.",
@@ -322,7 +327,7 @@ def _prepare(
     with allocator.keeping():
         prepared = prepare(
             manifest,
-            recipe.data,
+            recipe.data if recipe.run.folds is None else folds.undivided(recipe.data),
             seed=recipe.train.seed,
             # layers that were trained know things of one size
             default_size=trained.height if trained else size,
@@ -363,22 +368,3 @@ def _settle(recipe: Recipe, prepared: Prepared) -> Recipe:
         flip = changes.get("flip", recipe.augment.flip)
         changes["tta"] = "mirror+shift" if flip in ("horizontal", "alternating", "both") else "shift"
     return recipe.replace(**changes)
-
-
-def _environment(recipe: Recipe, device: torch.device) -> dict[str, Any]:
-    t = recipe.train
-    choices = {"precision": t.precision, "channels_last": t.channels_last, "fused": t.fused}
-    choices |= {"memory_kept": allocator.can_keep(), "native": bool(t.native)}
-    return environment.describe(device, t.threads or 1, choices)
-
-
-@contextlib.contextmanager
-def _machine(options: TrainOptions) -> Iterator[None]:
-    """Run the arithmetic as it was decided: threads, kernels, memory kept between steps; then all is as it was."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(options.threads or before)
-    try:
-        with compiler.using(bool(options.native)), allocator.keeping():
-            yield
-    finally:
-        torch.set_num_threads(before)

@@ -11,9 +11,9 @@ from typing import Any
 from torch import nn
 
 from dojang import files
-from dojang.data import scan
+from dojang.data import division, leaks, scan
 from dojang.data.layout import is_picture
-from dojang.data.manifest import Manifest
+from dojang.data.manifest import Manifest, read_splits
 from dojang.data.options import DataOptions
 from dojang.data.prepare import Prepared, bad_pictures, prepare
 from dojang.errors import ConfigError, listing
@@ -94,6 +94,8 @@ def validate(
         if facts["data"] is None:
             raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.val(data=pairs)")
         manifest = scan.find(facts["data"], recipe.data.data_root)
+        if recipe.data.splits is not None:
+            manifest = division.again(manifest, folder / names.SPLITS)
         prepared = prepare(
             manifest,
             recipe.data,
@@ -101,6 +103,7 @@ def validate(
             default_size=predictor.preprocess.height,
             threads=threads,
             preprocess=predictor.preprocess,
+            assign=recipe.data.splits is None,
             tick=reporter.preparing,
         )
         if prepared.manifest.fingerprint() != facts["data_sha256"]:
@@ -111,13 +114,14 @@ def validate(
             )
         split = split or "val"
         with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
-            found = evaluate(predictor, prepared.store, prepared.manifest, split, tta=recipe.task.tta)
+            learned, tta = leaks.learned(prepared.manifest), recipe.task.tta
+            found = evaluate(predictor, prepared.store, prepared.manifest, split, tta=tta, learned=learned)
             return folder, evaluation_files.write(folder, [found])
     prepared = _other(data, predictor, options or DataOptions(), threads, reporter)
     if prepared.bad and (options or DataOptions()).bad == "stop":
         raise bad_pictures(prepared.bad, len(prepared.bad) + len(prepared.manifest), "")
     chosen = split or next(name for name in ("test", "val", "train") if len(prepared.manifest.rows(name)))
-    found = evaluate(predictor, prepared.store, prepared.manifest, chosen)
+    found = evaluate(predictor, prepared.store, prepared.manifest, chosen, learned=_learned(run))
     folder = files.numbered(names.outside(project, data), "val")
     if prepared.bad:
         session.write_bad(folder, prepared.bad)
@@ -125,6 +129,16 @@ def validate(
     facts = {"format": 1, "weights": str(names.weights_of(run)), "data": place, "split": chosen}
     files.write_json(folder / "val.json", facts)
     return folder, evaluation_files.write(folder, [found])
+
+
+def _learned(run: str | Path) -> frozenset[str]:
+    """The digests of the pictures that a run was trained on; none for weights that stand alone."""
+    try:
+        path = names.find(run) / names.SPLITS
+    except ConfigError:
+        return frozenset()
+    rows = read_splits(files.read_text(path), str(path)) if path.exists() else []
+    return frozenset(row.sha256 for row in rows if row.split == "train" and row.sha256)
 
 
 def _other(data: Any, predictor: Predictor, options: DataOptions, threads: int, reporter: Reporter) -> Prepared:

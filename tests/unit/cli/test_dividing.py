@@ -78,10 +78,41 @@ def test_copies_stay_together(data: Path) -> None:
             folder, _, name = path.partition("/")
             if not name.startswith("copy_"):
                 assert written[path][0] == written[f"{folder}/copy_{name}"][0]
+        # pictures of the same bytes are never divided
+        assert main(["split", "photos", "--no-pairs", "--seed", str(seed), "--out", f"p{seed}.csv"]) == 0
+        written = rows(f"p{seed}.csv")
+        assert not apart(written)
+    for path in data.rglob("copy_*.png"):
+        with Image.open(path) as picture:
+            picture.save(path, compress_level=1)
+    assert main(["split", "photos", "--out", "together.csv"]) == 0
     assert main(["split", "photos", "--no-pairs", "--out", "apart.csv"]) == 0
-    written = rows("apart.csv")
-    apart = [p for p in written if "/copy_" in p and written[p][0] != written[p.replace("/copy_", "/")][0]]
-    assert apart
+    assert apart(rows("apart.csv")) and not apart(rows("together.csv"))
+
+
+def apart(written: dict[str, tuple[str, str]]) -> list[str]:
+    """Copies that are in another split than what they were copied from."""
+    return [p for p in written if "/copy_" in p and written[p][0] != written[p.replace("/copy_", "/")][0]]
+
+
+def test_a_run_by_a_file_is_resumed_and_scored_by_its_own_copy_of_it(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["split", "photos", "--val", "0.2", "--test", "0.2", "--seed", "3"]) == 0
+    text = Path("splits.csv").read_text()
+    # a picture that the file leaves out
+    first = next(line for line in text.splitlines() if ",train," in line)
+    Path("splits.csv").write_text(text.replace(first, first.replace(",train,", ",,")))
+    words = ["train", "photos", "--splits", "splits.csv", "--model", "mlp", "--epochs", "1"]
+    assert main(words) == 0
+    Path("splits.csv").unlink()
+    assert main(["val", "runs/classify/train"]) == 0
+    assert main(["train", "--resume", "runs/classify/train", "--epochs", "2"]) == 0
+    assert "C218" not in capsys.readouterr().err
+    for path in data.rglob("*.png"):
+        path.rename(path.with_name(f"other_{path.name}"))
+    assert main(["val", "runs/classify/train"]) == 2
+    assert "ConfigError[C218]: the data has changed: it has none of the 59 pictures" in capsys.readouterr().err
 
 
 def test_folds(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,110 @@
+"""The score of one recipe over several runs: mean, spread, and how far the mean can be trusted.
+
+The runs of a cross-validation share training pictures, so their scores are not independent, and the interval of
+Student's t over them is too narrow: where .95 is promised, it holds the truth in .92 of repetitions for 100 points of
+two classes in 20 dimensions with five folds, and in .88 in 50 dimensions with ten.  Corrected for what they share it
+holds it in .96 of either (tests/unit/metrics/test_repeats.py computes both).  No estimate of that variance is without
+bias: Bengio and Grandvalet, "No unbiased estimator of the variance of K-fold cross-validation", JMLR 5, 2004.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dojang.errors import ConfigError
+
+#: what the interval of runs that share training pictures is called where it is written down
+CORRECTED = "Student's t over the runs, corrected for shared training pictures (Nadeau and Bengio 2003)"
+#: what that of independent runs is called
+PLAIN = "Student's t over the runs"
+
+
+@dataclasses.dataclass(frozen=True)
+class Repeats:
+    """A score over several runs.
+
+    Args:
+        values: One a run.
+        mean, sd: Of them; the deviation with n - 1.
+        low, high: The interval in which the mean over many such runs is trusted to lie; nan where all values are equal.
+        method: How the interval was computed.
+    """
+
+    values: tuple[float, ...]
+    mean: float
+    sd: float
+    low: float
+    high: float
+    method: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, which has no nan: what is undefined becomes None."""
+        found = dataclasses.asdict(self) | {"values": list(self.values)}
+        return {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in found.items()}
+
+
+def repeats(values: Sequence[float], *, shared: float = 0.0, share: bool = True, level: float = 0.95) -> Repeats:
+    """Mean, deviation and interval of a score over several runs of one recipe.
+
+    Args:
+        values: Two or more.
+        shared: Pictures that judge one run over pictures that it learns from, where the runs are those of a
+            cross-validation: 1 / (K - 1) for K folds. 0 for runs that share nothing but the data, as those of several
+            seeds: their interval is of the seeds alone.
+        share: Whether the score lies between 0 and 1; the interval then does, too.
+        level: The share of repetitions in which the interval is to hold the truth.
+
+    Raises:
+        ConfigError: C220 for fewer than two values.
+
+    Source: Nadeau and Bengio, "Inference for the generalization error", Machine Learning 52, 2003, equation (9).
+
+    Example:
+        >>> found = repeats([0.8, 0.9, 0.85, 0.8, 0.9], shared=1 / 4)
+        >>> round(found.mean, 3), round(found.sd, 3), round(found.low, 3), round(found.high, 3)
+        (0.85, 0.05, 0.757, 0.943)
+    """
+    n = len(values)
+    if n < 2:
+        raise ConfigError("C220", f"repeats: {n} value; a spread is that of two or more.")
+    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
+    method = CORRECTED if shared else PLAIN
+    if sd == 0:
+        return Repeats(tuple(values), mean, sd, math.nan, math.nan, method)
+    half = student(level, n - 1) * sd * math.sqrt(1 / n + shared)
+    low, high = mean - half, mean + half
+    if share:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Repeats(tuple(values), mean, sd, low, high, method)
+
+
+def student(level: float, freedom: int) -> float:
+    """The value that Student's t keeps within, on either side of 0, with this probability.
+
+    >>> round(student(0.95, 4), 3)
+    2.776
+    """
+    low, high = 0.0, 1.0
+    while _within(high, freedom) < level:
+        high *= 2
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, freedom) < level else (low, middle)
+    return (low + high) / 2
+
+
+def _within(t: float, freedom: int) -> float:
+    """P(|T| < t) for whole degrees of freedom: Abramowitz and Stegun, equations 26.7.3 and 26.7.4."""
+    angle = math.atan(t / math.sqrt(freedom))
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    term, total = (cosine if odd else 1.0), 0.0
+    for k in range(1, (freedom - odd) // 2 + 1):
+        total += term
+        term *= cosine**2 * ((2 * k) / (2 * k + 1) if odd else (2 * k - 1) / (2 * k))
+    return 2 / math.pi * (angle + sine * total) if odd else sine * total
