@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,50 @@ def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer
                     _close(writer.fd)
             # after a success the temporary name is gone already
             writer.temporary.unlink(missing_ok=True)
+
+
+class Spool:
+    """Bytes put aside on the disk while the program runs, in a file without a name: nothing of it is left behind.
+
+    Args:
+        folder: On the disk that has the room; made if missing.
+
+    Raises:
+        ResourceError: R401 when the disk is full, R402 when the place cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     spool = Spool(Path(folder))
+        ...     begins = [spool.append(b"12"), spool.append(b"3")]
+        ...     begins, spool.read(0, 2), os.listdir(folder)
+        ([0, 2], b'12', [])
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.size = folder, 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._fd, name = tempfile.mkstemp(dir=folder)
+            os.unlink(name)
+        except OSError as error:
+            raise _explain(error, folder, 0, "") from error
+        weakref.finalize(self, os.close, self._fd)
+
+    def append(self, data: bytes | memoryview) -> int:
+        """Where in the file the bytes begin, now that they are there."""
+        begins, view = self.size, memoryview(data).cast("B")
+        try:
+            while view:
+                view = view[_write(self._fd, view) :]
+        except OSError as error:
+            raise _explain(error, self._folder / "pictures put aside", begins + len(view), "") from error
+        self.size += memoryview(data).nbytes
+        return begins
+
+    def read(self, begins: int, length: int) -> bytes:
+        """Bytes that were put aside; several threads may ask at once."""
+        return os.pread(self._fd, length, begins)
 
 
 def must_be_new(path: str | os.PathLike[str], *, fix: str, flag: str = "") -> None:
