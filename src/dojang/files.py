@@ -131,6 +131,74 @@ class Spool:
         return os.pread(self._fd, length, begins)
 
 
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder that appears with all that the block puts into it, when the block ends; after an error nothing stays.
+
+    Args:
+        path: The final place, where nothing is yet.
+
+    Raises:
+        ResourceError: R402 when the place cannot be written.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     with new_folder(place + "/new") as folder:
+        ...         put(folder / "a" / "1.bin", b"1")
+        ...     (Path(place) / "new" / "a" / "1.bin").read_bytes()
+        b'1'
+    """
+    path = Path(path).absolute()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.dojang-tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        # once for all of them: of thousands of small files, each flushed alone takes minutes
+        _sync_disks()
+        _rename_folder(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _explain(error, path, 0, "") from error
+    finally:
+        # after a success it has its final name
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def put(path: Path, data: bytes) -> None:
+    """A file in a folder of :func:`new_folder`, which does the rest. Raises R401 when the disk is full."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = _open(path)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[_write(fd, view) :]
+        finally:
+            _close(fd)
+    except OSError as error:
+        raise _explain(error, path, len(data), "") from error
+
+
+def link(source: str | os.PathLike[str], path: Path, *, hard: bool = False) -> None:
+    """Another way to a file, in a folder of :func:`new_folder`: a symbolic link, or a second name of the same file.
+
+    Raises:
+        ConfigError: C270 where the disk has no such links, or the file is on another disk.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _link(source, path, hard)
+    except OSError as error:
+        if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP):
+            kind = "a second name" if hard else "a symbolic link"
+            raise ConfigError(
+                "C270",
+                f"{os.fspath(source)!r} cannot get {kind} there: {os.strerror(error.errno)}.",
+                fix="--copy" + (", or --link." if hard else "."),
+            ) from error
+        raise _explain(error, path, 0, "") from error
+
+
 def must_be_new(path: str | os.PathLike[str], *, fix: str, flag: str = "") -> None:
     """Refuse a place that holds something: what a user names for a result is never overwritten.
 
@@ -355,6 +423,19 @@ def _close(fd: int) -> None:
 
 def _replace(source: Path, target: Path) -> None:
     os.replace(source, target)
+
+
+def _sync_disks() -> None:
+    os.sync()
+
+
+def _rename_folder(source: Path, target: Path) -> None:
+    os.rename(source, target)
+
+
+def _link(source: str | os.PathLike[str], path: Path, hard: bool) -> None:
+    # the link itself would be given a second name: what is meant is the file
+    os.link(os.path.realpath(source), path) if hard else os.symlink(source, path)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -57,9 +57,7 @@ def columns_of(features: Mapping[str, Any], name: str, wished: Wished) -> Column
     return Columns(image, label, tuple(kind.names) if isinstance(kind, ClassLabel) else ())
 
 
-def _one(
-    what: str, wished: str, likely: list[str], possible: list[str], features: Iterable[str], name: str
-) -> str:
+def _one(what: str, wished: str, likely: list[str], possible: list[str], features: Iterable[str], name: str) -> str:
     if wished:
         if wished in possible:
             return wished

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from dojang.data.columns import Columns, columns_of
 from dojang.data.labels import IN_WORDS, missing_note, unknown_classes
 from dojang.data.layout import ROLES
-from dojang.data.manifest import Manifest, pasted, plain
+from dojang.data.manifest import Manifest, plain
 from dojang.data.sources import FolderSource, unreadable
 from dojang.errors import ConfigError, DataError, listing, many
 

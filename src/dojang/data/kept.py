@@ -52,8 +52,7 @@ class Kept:
             return
         if self._spool is None:
             self._spool = files.Spool(files.cache_folder())
-        pixels = isinstance(picture, np.ndarray)
-        begins = self._spool.append(np.ascontiguousarray(picture).data if pixels else picture)
+        begins = self._spool.append(picture if isinstance(picture, bytes) else np.ascontiguousarray(picture).data)
         self._aside.append((begins, size, picture.shape if isinstance(picture, np.ndarray) else None))
 
     def __getitem__(self, index: int) -> bytes | np.ndarray:

@@ -183,7 +183,7 @@ def _named(
     parts: list[Part], labels: list[list[int | str]], classes: Sequence[str] | None
 ) -> tuple[tuple[str, ...], list[int]]:
     """Class names, and the id of each label; the first part is the one that trains."""
-    known: list[Any] = list(classes or parts[0].classes or sorted(set(labels[0])))
+    known: list[Any] = list(classes or parts[0].classes or sorted(set[Any](labels[0])))
     place = {label: i for i, label in enumerate(known)}
     for part, some in zip(parts[1:], labels[1:], strict=True):
         unknown = {str(label): some.count(label) for label in dict.fromkeys(some) if label not in place}

@@ -43,7 +43,7 @@ def parts_of(data: Any) -> list[Part]:
 
 
 def classes_of(data: Any) -> tuple[str, ...] | None:
-    """The names in ``data.classes``, as torchvision's data sets have them, also below a Subset or in a ConcatDataset."""
+    """The names in ``data.classes``, as torchvision's data sets have them, also of a Subset or ConcatDataset."""
     for _ in range(8):
         names = getattr(data, "classes", None)
         if isinstance(names, (list, tuple, np.ndarray)) and len(names) and all(isinstance(n, str) for n in names):

@@ -15,9 +15,7 @@ from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError, DataError, did_you_mean
 
 LAYOUTS, COLORS = ("hwc", "chw"), ("rgb", "bgr")
-_FORMS = (
-    "an array (h, w) or (h, w, c), a torch tensor (c, h, w), a PIL image, the bytes of a picture file, or its path"
-)
+_FORMS = "an array (h, w) or (h, w, c), a torch tensor (c, h, w), a PIL image, the bytes of a picture file, or its path"
 _LOSSLESS = {"1": "PNG", "P": "PNG", "LA": "PNG", "RGBA": "PNG", "I;16": "PNG", "CMYK": "TIFF"}
 
 
@@ -85,9 +83,10 @@ def said(layout: str | None, color: str) -> tuple[str | None, str]:
     for name, value, known in (("layout", layout, LAYOUTS), ("color", color, COLORS)):
         word = value.lower() if isinstance(value, str) else value
         if word not in known and not (name == "layout" and word is None):
+            either = " or ".join(map(repr, known))
             raise ConfigError(
                 "C202",
-                f"{name} cannot be {value!r}; expected {' or '.join(map(repr, known))}.{did_you_mean(str(word), known)}",
+                f"{name} cannot be {value!r}; expected {either}.{did_you_mean(str(word), known)}",
                 fix=f"{name}={known[0]!r}",
             )
         found.append(word)
@@ -145,7 +144,7 @@ def _bad_shape(image: np.ndarray, index: int, layout: str, where: str, kind: str
             words = "last" if layout == "chw" else "first"
             fix = f'dojang.from_pairs(data, layout="{other}"), if the channels come {words}'
     elif image.ndim == 4:
-        fix = "give the dataset, not a loader of batches (loader.dataset); a batch of pictures goes as (pictures, labels)"
+        fix = "give the dataset, not a loader of batches (loader.dataset); arrays of many go as (pictures, labels)"
     return bad_item(index, f"has the shape {shape}", expected, fix=fix, where=where)
 
 
@@ -173,7 +172,8 @@ def _levels(image: np.ndarray, index: int, where: str, kind: str) -> np.ndarray:
             fix = "give pictures before Normalize; dojang measures and normalises them itself."
         raise bad_item(index, f"is {kind} with {values}", "floats are 0 to 1", fix=fix, where=where)
     # in float32 as in float64: no level is lost
-    return np.rint(image.astype(np.float32) * np.float32(255)).astype(np.uint8)
+    levels: np.ndarray = np.rint(image.astype(np.float32) * np.float32(255)).astype(np.uint8)
+    return levels
 
 
 def _from_pillow(image: Any, index: int, where: str) -> bytes | np.ndarray:
@@ -189,6 +189,4 @@ def _from_pillow(image: Any, index: int, where: str) -> bytes | np.ndarray:
         image.copy().save(file, _LOSSLESS[image.mode])
         return file.getvalue()
     except (OSError, ValueError, SyntaxError) as error:
-        raise bad_item(
-            index, "is a PIL image that cannot be read", f"Pillow says: {error}", where=where
-        ) from error
+        raise bad_item(index, "is a PIL image that cannot be read", f"Pillow says: {error}", where=where) from error

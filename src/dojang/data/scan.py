@@ -110,9 +110,8 @@ _GIVE = "give a folder with one folder of pictures a class, a tar or zip of such
 
 def _in_folder(path: Path, where: str) -> Manifest:
     from dojang.data.cifar import find_cifar
-    from dojang.data.idx import find_idx
-
     from dojang.data.hf import find_hf, is_saved
+    from dojang.data.idx import find_idx
 
     if is_saved(path):
         return find_hf(where)

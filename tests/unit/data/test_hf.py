@@ -249,9 +249,7 @@ def test_nothing_is_fetched_unasked(hf: Any, monkeypatch: pytest.MonkeyPatch, tm
     assert hf.config.HF_HUB_OFFLINE is False
 
 
-def test_a_set_in_the_librarys_cache_is_found_offline(
-    hf: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_set_in_the_librarys_cache_is_found_offline(hf: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hf.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     for i in range(4):
         place = tmp_path / "photos" / "ab"[i % 2] / f"{i}.png"
