@@ -210,6 +210,15 @@ def must_be_new(path: str | os.PathLike[str], *, fix: str, flag: str = "") -> No
         raise ConfigError("C202", f"{said} is there already; nothing is overwritten.", fix=fix)
 
 
+def free_name(path: Path) -> Path:
+    """The path, or the first of name-2, name-3 ... beside it where nothing is yet."""
+    number, free = 1, path
+    while free.exists() or free.is_symlink():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
+
+
 def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview, *, keeps: str = "") -> None:
     """Put ``data`` at ``path``: the whole of it, or the old file stays. Raises as :func:`writing` does."""
     with writing(path, keeps=keeps) as out:
