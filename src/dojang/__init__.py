@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from dojang.data.manifest import Manifest
+    from dojang.data.pairs import from_pairs
     from dojang.data.preprocess import Preprocess
     from dojang.errors import ConfigError, DataError, DojangError, ResourceError, SecurityError, TrainError
     from dojang.predict.answer import Answer
@@ -34,10 +35,11 @@ _WHERE = {
     "Run": "dojang.runs.api",
     "SecurityError": "dojang.errors",
     "TrainError": "dojang.errors",
+    "from_pairs": "dojang.data.pairs",
 }
 
 __all__ = ["Answer", "ConfigError", "DataError", "DojangError", "Manifest", "Model", "Preprocess"]
-__all__ += ["ResourceError", "Run", "SecurityError", "TrainError", "__version__"]
+__all__ += ["ResourceError", "Run", "SecurityError", "TrainError", "__version__", "from_pairs"]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,118 @@ def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer
             writer.temporary.unlink(missing_ok=True)
 
 
+class Spool:
+    """Bytes put aside on the disk while the program runs, in a file without a name: nothing of it is left behind.
+
+    Args:
+        folder: On the disk that has the room; made if missing.
+
+    Raises:
+        ResourceError: R401 when the disk is full, R402 when the place cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     spool = Spool(Path(folder))
+        ...     begins = [spool.append(b"12"), spool.append(b"3")]
+        ...     begins, spool.read(0, 2), os.listdir(folder)
+        ([0, 2], b'12', [])
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self.size = folder, 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._fd, name = tempfile.mkstemp(dir=folder)
+            os.unlink(name)
+        except OSError as error:
+            raise _explain(error, folder, 0, "") from error
+        weakref.finalize(self, os.close, self._fd)
+
+    def append(self, data: bytes | memoryview) -> int:
+        """Where in the file the bytes begin, now that they are there."""
+        begins, view = self.size, memoryview(data).cast("B")
+        try:
+            while view:
+                view = view[_write(self._fd, view) :]
+        except OSError as error:
+            raise _explain(error, self._folder / "pictures put aside", begins + len(view), "") from error
+        self.size += memoryview(data).nbytes
+        return begins
+
+    def read(self, begins: int, length: int) -> bytes:
+        """Bytes that were put aside; several threads may ask at once."""
+        return os.pread(self._fd, length, begins)
+
+
+@contextlib.contextmanager
+def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A folder that appears with all that the block puts into it, when the block ends; after an error nothing stays.
+
+    Args:
+        path: The final place, where nothing is yet.
+
+    Raises:
+        ResourceError: R402 when the place cannot be written.
+
+    Example:
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     with new_folder(place + "/new") as folder:
+        ...         put(folder / "a" / "1.bin", b"1")
+        ...     (Path(place) / "new" / "a" / "1.bin").read_bytes()
+        b'1'
+    """
+    path = Path(path).absolute()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.dojang-tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        # once for all of them: of thousands of small files, each flushed alone takes minutes
+        _sync_disks()
+        _rename_folder(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _explain(error, path, 0, "") from error
+    finally:
+        # after a success it has its final name
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def put(path: Path, data: bytes) -> None:
+    """A file in a folder of :func:`new_folder`, which does the rest. Raises R401 when the disk is full."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = _open(path)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[_write(fd, view) :]
+        finally:
+            _close(fd)
+    except OSError as error:
+        raise _explain(error, path, len(data), "") from error
+
+
+def link(source: str | os.PathLike[str], path: Path, *, hard: bool = False) -> None:
+    """Another way to a file, in a folder of :func:`new_folder`: a symbolic link, or a second name of the same file.
+
+    Raises:
+        ConfigError: C270 where the disk has no such links, or the file is on another disk.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _link(source, path, hard)
+    except OSError as error:
+        if error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP):
+            kind = "a second name" if hard else "a symbolic link"
+            raise ConfigError(
+                "C270",
+                f"{os.fspath(source)!r} cannot get {kind} there: {os.strerror(error.errno)}.",
+                fix="--copy" + (", or --link." if hard else "."),
+            ) from error
+        raise _explain(error, path, 0, "") from error
+
+
 def must_be_new(path: str | os.PathLike[str], *, fix: str, flag: str = "") -> None:
     """Refuse a place that holds something: what a user names for a result is never overwritten.
 
@@ -95,6 +208,15 @@ def must_be_new(path: str | os.PathLike[str], *, fix: str, flag: str = "") -> No
     if Path(path).exists():
         said = f"{flag} {os.fspath(path)!r}".lstrip()
         raise ConfigError("C202", f"{said} is there already; nothing is overwritten.", fix=fix)
+
+
+def free_name(path: Path) -> Path:
+    """The path, or the first of name-2, name-3 ... beside it where nothing is yet."""
+    number, free = 1, path
+    while free.exists() or free.is_symlink():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview, *, keeps: str = "") -> None:
@@ -310,6 +432,19 @@ def _close(fd: int) -> None:
 
 def _replace(source: Path, target: Path) -> None:
     os.replace(source, target)
+
+
+def _sync_disks() -> None:
+    os.sync()
+
+
+def _rename_folder(source: Path, target: Path) -> None:
+    os.rename(source, target)
+
+
+def _link(source: str | os.PathLike[str], path: Path, hard: bool) -> None:
+    # the link itself would be given a second name: what is meant is the file
+    os.link(os.path.realpath(source), path) if hard else os.symlink(source, path)
 
 
 def _sync_folder(folder: Path) -> None:

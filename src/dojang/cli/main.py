@@ -18,6 +18,7 @@ _VERBS = {
     "predict": "answers for pictures",
     "split": "divide a data set, and write down how: stratified, grouped, in folds",
     "scan": "what is wrong with a data set: doubled, mislabelled, unreadable, odd pictures",
+    "data": "look at data: classes, preprocessing, a picture as numbers",
     "models": "the networks there are",
     "summary": "what a network is made of, with every number explained",
     "convert": "make weights of another tool a file that dojang reads",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ import numpy as np
 
 from dojang import files, seeds
 from dojang.data import leaks
-from dojang.data.manifest import Manifest, pasted, plain, read_splits
+from dojang.data.manifest import SPLITS, Manifest, pasted, plain, read_splits
 from dojang.errors import ConfigError, DataError, listing, many
 
 
@@ -82,6 +83,40 @@ def again(manifest: Manifest, path: Path) -> Manifest:
     kept = manifest.keep(inside)
     picked = [rows[name] for name in kept.paths]
     return kept.replace(splits=tuple(row.split for row in picked), groups=tuple(row.group for row in picked))
+
+
+def anew(manifest: Manifest) -> Manifest:
+    """The manifest with the division that the data brings set aside: all rows may go anywhere."""
+    brought = [split for split in SPLITS if split in manifest.splits]
+    if not brought:
+        return manifest
+    numbers = ", ".join(f"{split} {len(manifest.rows(split)):,}" for split in brought)
+    note = f"set aside the division that the data brings: {numbers}"
+    return manifest.replace(splits=("",) * len(manifest), notes=(*manifest.notes, note))
+
+
+def ratio(text: str) -> tuple[float, float]:
+    """The shares for val and test in "70/15/15": train, val and test, in parts of any sum.
+
+    Raises:
+        ConfigError: C202 for anything but three numbers with something for train.
+
+    >>> ratio("70/15/15"), ratio("3/0/1")
+    ((0.15, 0.15), (0.0, 0.25))
+    """
+    words = re.split(r"[/:]", text.replace(" ", ""))
+    try:
+        parts = [float(word) for word in words]
+    except ValueError:
+        parts = []
+    if len(parts) != 3 or not all(0 <= part < math.inf for part in parts) or parts[0] <= 0:
+        both = f"{words[0]}/0/{words[1]}" if len(parts) == 2 else "70/15/15"
+        raise ConfigError(
+            "C202",
+            f"--ratio {text!r} is no ratio of train, val and test; expected three numbers.",
+            fix=f"--ratio {both}" + (" without val, or with the 0 last without test." if len(parts) == 2 else ""),
+        )
+    return parts[1] / sum(parts), parts[2] / sum(parts)
 
 
 def grouped(manifest: Manifest, pattern: str) -> Manifest:

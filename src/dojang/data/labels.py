@@ -13,7 +13,7 @@ from typing import NamedTuple
 from dojang.data.manifest import Manifest, Source, plain, same_name
 from dojang.errors import DataError, did_you_mean, listing, many
 
-_IN_WORDS = {"train": "training", "val": "validation", "test": "test"}
+IN_WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 
 class Row(NamedTuple):
@@ -44,7 +44,7 @@ def by_name(source: Source, rows: Iterable[Row], notes: Iterable[str], *, fix: s
     for split, found in counts.items():
         unknown = {name: n for name, n in sorted(found.items()) if name not in train}
         if unknown:
-            raise unknown_classes(_IN_WORDS[split], unknown, classes, fix)
+            raise unknown_classes(IN_WORDS[split], unknown, classes, fix)
     ids = {name: (i,) for i, name in enumerate(classes)}
     return Manifest(
         source=source,

@@ -18,7 +18,7 @@ _PICTURES = {"jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "mpo"}
 _PACKED = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".csv")
 # what systems leave behind; no class is called so
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information", "@eadir"}
-_ROLES = {
+ROLES = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -125,7 +125,7 @@ def arrange(found: Listing, source: Source, where: str, *, archive: str = "") ->
             notes.append(f"left out what lies beside {parts['train']}/: {_names(beside)} ({number})")
         notes += _empty(found, root, tops)
     else:
-        roles = [name for name in tops if name.lower() in _ROLES]
+        roles = [name for name in tops if name.lower() in ROLES]
         if roles:
             notes.append(f"took {_names(roles)} for a class, not a split, because of the folders beside it")
         notes += _about_classes(tops, found, root)
@@ -154,7 +154,7 @@ def _settle(pictures: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
         inner = f"{root}{top}/"
         inside = _below(tops[top], inner)
         # a folder with pictures directly in it is a class (or train/), not one to go down into
-        if inside[0] or top.lower() in _ROLES:
+        if inside[0] or top.lower() in ROLES:
             break
         root, (direct, tops) = inner, inside
     return root, direct, tops
@@ -164,7 +164,7 @@ def _parts(tops: Mapping[str, list[str]], root: str, here: str) -> dict[str, str
     """The folder of each split; empty when the folders are classes."""
     parts: dict[str, str] = {}
     for top in tops:
-        role = _ROLES.get(top.lower())
+        role = ROLES.get(top.lower())
         if role and parts.setdefault(role, top) != top:
             raise DataError(
                 "D125",
@@ -189,7 +189,7 @@ def _parts(tops: Mapping[str, list[str]], root: str, here: str) -> dict[str, str
             f"{here!r} has class folders beside {_names(shared)}, which holds folders of the same names.",
             fix="move the class folders into train/, so that only train/, val/ and test/ remain.",
         )
-    if all(not direct and below and all(name.lower() in _ROLES for name in below) for direct, below in inner.values()):
+    if all(not direct and below and all(name.lower() in ROLES for name in below) for direct, below in inner.values()):
         top, (_, below) = next(iter(inner.items()))
         raise DataError(
             "D124",

@@ -2,87 +2,135 @@
 
 from __future__ import annotations
 
-import io
-import math
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from dojang.data.kept import Kept
+from dojang.data.labels import IN_WORDS, missing_note, unknown_classes
 from dojang.data.manifest import Manifest, plain
+from dojang.data.parts import Part, parts_of
+from dojang.data.picture import bad_item, picture, said
 from dojang.errors import ConfigError, DataError, did_you_mean, listing
 
-_FORMS = "a uint8 array (h, w) or (h, w, c), a torch tensor (c, h, w), a PIL image, or the bytes of a picture file"
-_LOSSLESS = {"1": "PNG", "P": "PNG", "LA": "PNG", "RGBA": "PNG", "I;16": "PNG", "CMYK": "TIFF"}
 _NAME = "pairs"
 
 
 class PairsSource:
-    """Pictures held in memory; picture 17 has the path ``pairs#17``."""
+    """Pictures that were given in Python; picture 17 has the path ``pairs#17``, of a split ``train#17``."""
 
     name = _NAME
 
-    def __init__(self, pictures: Sequence[bytes | np.ndarray]) -> None:
+    def __init__(self, pictures: Mapping[str, Sequence[bytes | np.ndarray] | Kept]) -> None:
         self._pictures = pictures
 
     def read(self, path: str) -> bytes | np.ndarray:
-        """Encoded bytes, or pixels without a copy and read-only. Raises DataError D112 where there is no such row."""
+        """Encoded bytes, or pixels that are read-only. Raises DataError D112 where there is no such row."""
         name, _, index = path.rpartition("#")
+        held = self._pictures.get(name)
         # 18 digits fit an int64; a longer index is no row of anything
-        if name != _NAME or not (index.isdecimal() and len(index) <= 18) or int(index) >= len(self._pictures):
-            raise DataError("D112", f"cannot read {path!r}: the rows are {_NAME}#0 to #{len(self._pictures) - 1}.")
-        return self._pictures[int(index)]
+        if held is None or not (index.isdecimal() and len(index) <= 18) or int(index) >= len(held):
+            rows = listing(f"{part}#0 to #{len(some) - 1}" for part, some in self._pictures.items())
+            raise DataError("D112", f"cannot read {path!r}: the rows are {rows}.")
+        return held[int(index)]
 
 
-def from_pairs(items: Iterable[tuple[Any, Any]] | Any, classes: Sequence[str] | None = None) -> Manifest:
-    """The manifest of (image, label) pairs, which are read once, in order, and kept in memory.
+def from_pairs(
+    items: Iterable[tuple[Any, Any]] | Any,
+    classes: Sequence[str] | None = None,
+    *,
+    layout: str | None = None,
+    color: str = "rgb",
+) -> Manifest:
+    """The manifest of (image, label) pairs, which are read once, in order, and kept.
 
-    Use it for a dataset class of one's own, a generator, or arrays that are in memory already.
+    Use it for a dataset class of one's own, a generator, or arrays that are in memory already, and give the result
+    wherever DATA goes. Without options the object itself can be given there. What takes more than a quarter of the free
+    memory is put aside on the disk until the program ends.
 
     Args:
-        items: Has ``__len__`` and ``__getitem__``, or is iterable. An image is a uint8 array (h, w) or (h, w, c), a
-            torch tensor (c, h, w) of uint8 or of floats from 0 to 1, a PIL image, or the bytes of a picture file. A
-            label is a name or a whole number.
-        classes: Names; a label that is a number is a position in it. Without them the classes are the labels that
-            occur, names in alphabetical order or numbers in theirs.
+        items: Has ``__len__`` and ``__getitem__``, or is iterable; two arrays (images, labels); what Keras gives,
+            ((x_train, y_train), (x_test, y_test)); a dict of any of these by split, {"train": ..., "val": ...,
+            "test": ...}; a ``datasets.Dataset`` or ``DatasetDict``. An image is an array (h, w) or (h, w, c), a torch
+            tensor (c, h, w), of uint8 or of floats from 0 to 1; a PIL image, the bytes of a picture file, or its path.
+            A label is a name or a whole number.
+        classes: Names; a label that is a number is a position in it. Without them they are taken from
+            ``items.classes``, as torchvision's data sets have it; else the classes are the labels that occur, names in
+            alphabetical order or numbers in theirs.
+        layout: "hwc" (channels last) or "chw" (channels first) of arrays and tensors; None is "hwc" for NumPy arrays
+            and "chw" for torch tensors.
+        color: "rgb", or "bgr" for arrays as OpenCV reads them.
 
     Raises:
-        DataError: D114 for an item that is no such pair, by its index; D101 when there are none.
-        ConfigError: C202 when two classes have one name.
+        DataError: D114 for an item that is no such pair, by its index; D101 when there are none; D107 for a class
+            that the training part lacks.
+        ConfigError: C202 when two classes have one name, or for another layout or color.
 
     Example:
         >>> dots = from_pairs([(np.zeros((2, 2), np.uint8), "off"), (np.full((2, 2), 255, np.uint8), "on")])
         >>> dots.classes, dots.paths, int(dots.source.read("pairs#1")[0, 0])
         (('off', 'on'), ('pairs#0', 'pairs#1'), 255)
     """
-    if classes is not None and len(set(classes)) < len(classes):
-        twice = sorted({name for name in classes if list(classes).count(name) > 1})
-        raise ConfigError("C202", f"classes has {listing(map(repr, twice))} more than once; expected different names.")
-    pictures: list[bytes | np.ndarray] = []
-    labels: list[int | str] = []
-    for index, item in _each(items):
-        if not isinstance(item, (tuple, list)) or len(item) != 2:
-            held = f"{len(item)} values" if isinstance(item, (tuple, list)) else f"a {type(item).__name__}"
-            raise _bad(index, f"is {held}", "expected a pair: (image, label)")
-        pictures.append(picture(item[0], index))
-        labels.append(_label(item[1], index, labels, classes))
-    if not pictures:
-        raise DataError("D101", "the pairs hold no images: there is no item.", fix="give at least two of each class.")
-    names, ids = _named(labels, classes)
+    layout, color = said(layout, color)
+    if _of_hugging_face(items):
+        from dojang.data.hf import from_object
+
+        return from_object(items)
+    parts = parts_of(items)
+    kept: dict[str, Kept] = {}
+    labels: list[list[int | str]] = []
+    for part in parts:
+        if classes is not None:
+            part = part._replace(classes=tuple(classes))
+        _check_classes(part.classes)
+        name = part.split or _NAME
+        kept[name] = Kept()
+        labels.append([])
+        where = part.split or "the data"
+        for index, item in _each(part.items, where):
+            if not isinstance(item, (tuple, list)) or len(item) != 2:
+                held = f"{len(item)} values" if isinstance(item, (tuple, list)) else f"a {type(item).__name__}"
+                fix = '((row["image"], row["label"]) for row in data)' if isinstance(item, Mapping) else ""
+                raise bad_item(index, f"is {held}", "expected a pair: (image, label)", fix=fix, where=where)
+            kept[name].append(picture(item[0], index, layout=layout, color=color, where=where))
+            before = labels[0][0] if labels[0] else None
+            labels[-1].append(_label(item[1], index, before, part.classes, where))
+        if not labels[-1]:
+            what = f"{part.split} of the pairs holds" if part.split else "the pairs hold"
+            raise DataError("D101", f"{what} no images: there is no item.", fix="give at least two of each class.")
+    names, ids = _named(parts, labels, classes)
+    rows = [(part, index) for part, some in zip(parts, labels, strict=True) for index in range(len(some))]
+    splits = tuple(part.split for part, _ in rows)
     return Manifest(
-        source=PairsSource(pictures),
+        source=PairsSource(kept),
         classes=names,
-        paths=tuple(f"{_NAME}#{index}" for index in range(len(ids))),
+        paths=tuple(f"{part.split or _NAME}#{index}" for part, index in rows),
         labels=tuple((i,) for i in ids),
-        splits=("",) * len(ids),
+        splits=splits,
         groups=("",) * len(ids),
+        notes=_notes(names, ids, splits),
     )
 
 
-def _each(items: Any) -> Iterator[tuple[int, Any]]:
+def _of_hugging_face(items: Any) -> bool:
+    """Whether it is of the library ``datasets``, which then has been imported by its owner."""
+    library = sys.modules.get("datasets")
+    kinds = tuple(getattr(library, kind, type(None)) for kind in ("Dataset", "IterableDataset")) if library else ()
+    several = list(items.values()) if isinstance(items, Mapping) else [items]
+    return bool(kinds) and any(isinstance(one, kinds) and one is not None for one in several)
+
+
+def _check_classes(classes: Sequence[str] | None) -> None:
+    if classes is not None and len(set(classes)) < len(classes):
+        twice = sorted({name for name in classes if list(classes).count(name) > 1})
+        raise ConfigError("C202", f"classes has {listing(map(repr, twice))} more than once; expected different names.")
+
+
+def _each(items: Any, where: str) -> Iterator[tuple[int, Any]]:
     """Items with their index; whatever the owner's code raises is told with the index."""
-    by_index = hasattr(items, "__len__") and hasattr(items, "__getitem__")
+    by_index = hasattr(items, "__len__") and hasattr(items, "__getitem__") and not _streams(items)
     if not by_index and not hasattr(items, "__iter__"):
         raise DataError(
             "D114",
@@ -95,125 +143,60 @@ def _each(items: Any) -> Iterator[tuple[int, Any]]:
         try:
             item = items[index] if stream is None else next(stream, ended)
         except Exception as error:
-            raise _bad(index, "cannot be read", f"its own code raised {type(error).__name__}: {error}") from error
+            raised = f"its own code raised {type(error).__name__}: {error}"
+            raise bad_item(index, "cannot be read", raised, where=where) from error
         if item is ended:
             return
         yield index, item
         index += 1
 
 
-def _bad(index: int, what: str, expected: str, *, near: str = "", fix: str = "") -> DataError:
-    return DataError("D114", f"item {index:,} of the data {what}; {expected}.{near}", fix=fix)
+def _streams(items: Any) -> bool:
+    """torch's IterableDataset has a __getitem__ that only raises, and may have a __len__."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(items, torch.utils.data.IterableDataset)
 
 
-def _label(label: Any, index: int, before: list[int | str], classes: Sequence[str] | None) -> int | str:
+def _label(label: Any, index: int, first: int | str | None, classes: Sequence[str] | None, where: str) -> int | str:
+    """A label; a number that is a position among names as its name."""
     kind = type(label).__name__
     if hasattr(label, "item") and getattr(label, "ndim", None) == 0:
         label = label.item()
     if isinstance(label, bool) or not isinstance(label, (int, str)):
-        raise _bad(index, f"has a label of type {kind}: {label!r}"[:200], "expected a whole number or a name")
+        what = f"has a label of type {kind}: {label!r}"[:200]
+        raise bad_item(index, what, "expected a whole number or a name", where=where)
     if classes is None:
-        if before and isinstance(before[0], str) != isinstance(label, str):
-            raise _bad(index, f"has the label {label!r}, item 0 has {before[0]!r}", "expected all numbers or all names")
-    elif isinstance(label, str) and label not in classes:
-        near = did_you_mean(label, classes)
-        raise _bad(index, f"has the label {label!r}", f"the classes are {listing(map(plain, classes))}", near=near)
-    elif isinstance(label, int) and not 0 <= label < len(classes):
-        raise _bad(index, f"has the label {label}", f"there are {len(classes)} classes (0..{len(classes) - 1})")
-    return label
+        if first is not None and isinstance(first, str) != isinstance(label, str):
+            what = f"has the label {label!r}, item 0 has {first!r}"
+            raise bad_item(index, what, "expected all numbers or all names", where=where)
+        return label
+    if isinstance(label, str) and label not in classes:
+        near, known = did_you_mean(label, classes), f"the classes are {listing(map(plain, classes))}"
+        raise bad_item(index, f"has the label {label!r}", known, near=near, where=where)
+    if isinstance(label, int) and not 0 <= label < len(classes):
+        expected = f"there are {len(classes)} classes (0..{len(classes) - 1})"
+        raise bad_item(index, f"has the label {label}", expected, where=where)
+    return label if isinstance(label, str) else classes[label]
 
 
-def _named(labels: list[int | str], classes: Sequence[str] | None) -> tuple[tuple[str, ...], list[int]]:
-    """Class names, and the id of each label."""
-    # all are of one type here, unless classes say what both mean
-    known: list[Any] = sorted(set(labels)) if classes is None else list(classes)
+def _named(
+    parts: list[Part], labels: list[list[int | str]], classes: Sequence[str] | None
+) -> tuple[tuple[str, ...], list[int]]:
+    """Class names, and the id of each label; the first part is the one that trains."""
+    known: list[Any] = list(classes or parts[0].classes or sorted(set[Any](labels[0])))
     place = {label: i for i, label in enumerate(known)}
-    ids = [i if isinstance(i, int) and classes is not None else place[i] for i in labels]
-    return tuple(map(str, known)), ids
+    for part, some in zip(parts[1:], labels[1:], strict=True):
+        unknown = {str(label): some.count(label) for label in dict.fromkeys(some) if label not in place}
+        if unknown:
+            fix = f"rename the labels of {part.split}, or add the class to train."
+            raise unknown_classes(IN_WORDS[part.split], unknown, list(map(str, known)), fix)
+    return tuple(map(str, known)), [place[label] for some in labels for label in some]
 
 
-def picture(image: Any, index: int) -> bytes | np.ndarray:
-    """An image in any form that pairs may have, as :func:`dojang.data.decode.decode` takes it.
-
-    Raises:
-        DataError: D114 with the index, for anything else.
-    """
-    torch, pillow = sys.modules.get("torch"), sys.modules.get("PIL.Image")
-    if isinstance(image, (bytes, bytearray, memoryview)):
-        if len(image) == 0:
-            raise _bad(index, "is 0 bytes", "expected the bytes of a picture file")
-        return bytes(image)
-    if torch is not None and isinstance(image, torch.Tensor):
-        return _pixels(_from_tensor(image, torch, index), index)
-    if pillow is not None and isinstance(image, pillow.Image):
-        return _from_pillow(image, index)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8:
-            raise _bad(
-                index,
-                f"is an array of {image.dtype}",
-                "arrays are uint8, 0 to 255",
-                fix="(image * 255).round().astype(np.uint8), if the values are from 0 to 1",
-            )
-        return _pixels(image, index)
-    raise _bad(index, f"is a {type(image).__name__}", f"an image is {_FORMS}")
-
-
-def _pixels(array: np.ndarray, index: int) -> bytes | np.ndarray:
-    """Pixels that are ours, so that nobody changes them later; with an alpha channel, a lossless file."""
-    shape = " x ".join(map(str, array.shape)) or "a single number"
-    if array.ndim not in (2, 3) or 0 in array.shape or (array.ndim == 3 and array.shape[2] > 4):
-        first = array.ndim == 3 and array.shape[0] <= 4
-        raise _bad(
-            index,
-            f"has the shape {shape}",
-            "an array is (h, w) or (h, w, c) with 1 to 4 channels" + (", a torch tensor (c, h, w)" if first else ""),
-            fix="image.transpose(1, 2, 0)" if first else "",
-        )
-    if array.ndim == 3 and array.shape[2] in (2, 4):
-        from PIL import Image
-
-        return _from_pillow(Image.fromarray(np.ascontiguousarray(array)), index)
-    own = array.copy()
-    own.flags.writeable = False
-    return own
-
-
-def _from_tensor(image: Any, torch: Any, index: int) -> np.ndarray:
-    image = image.detach().cpu()
-    if image.dtype.is_floating_point:
-        low, high = (float(value) for value in image.float().aminmax()) if image.numel() else (0.0, 0.0)
-        # written so that NaN fails
-        if not (low >= 0 and high <= 1):
-            values = "NaN" if math.isnan(low) else f"values from {low:.3g} to {high:.3g}"
-            raise _bad(
-                index,
-                f"is a tensor with {values}",
-                "floats are 0 to 1",
-                fix="give pictures before Normalize; dojang measures and normalises them itself.",
-            )
-        image = (image.float() * 255).round().to(torch.uint8)
-    if image.dtype != torch.uint8:
-        raise _bad(index, f"is a tensor of {image.dtype}", "tensors are uint8, or floats from 0 to 1")
-    if image.ndim == 3:
-        if image.shape[0] > 4:
-            shape = " x ".join(map(str, image.shape))
-            raise _bad(index, f"has the shape {shape}", "a tensor is (c, h, w)", fix="image.permute(2, 0, 1)")
-        image = image.permute(1, 2, 0)
-    array: np.ndarray = image.numpy()
-    return array
-
-
-def _from_pillow(image: Any, index: int) -> bytes | np.ndarray:
-    """Pixels of a plain picture; the lossless file of one with a palette, alpha or depth, which decode then treats."""
-    try:
-        if image.mode in ("L", "RGB"):
-            return _pixels(np.asarray(image), index)
-        if image.mode not in _LOSSLESS:
-            raise _bad(index, f"is a PIL image of mode {image.mode}", "it is not read", fix='image.convert("RGB")')
-        file = io.BytesIO()
-        # a copy has no tag of an orientation: these pixels are as their owner sees them
-        image.copy().save(file, _LOSSLESS[image.mode])
-        return file.getvalue()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _bad(index, "is a PIL image that cannot be read", f"Pillow says: {error}") from error
+def _notes(names: Sequence[str], ids: list[int], splits: Sequence[str]) -> tuple[str, ...]:
+    notes = []
+    for split in ("val", "test"):
+        present = {label for label, other in zip(ids, splits, strict=True) if other == split}
+        if present and len(present) < len(names):
+            notes.append(missing_note(split, [name for i, name in enumerate(names) if i not in present]))
+    return tuple(notes)

@@ -21,8 +21,8 @@ def find(data: str | Path, data_root: str | Path | None = None, download: bool =
 
     Args:
         data: A folder of class folders, with or without train/ val/ test/ above them; a tar or zip of one, read in
-            place; a CSV of path,label[,split][,group]; a folder of IDX or CIFAR files; or a name such as "mnist". What
-            exists on the disk wins over a name.
+            place; a CSV of path,label[,split][,group]; a folder of IDX or CIFAR files, or of ``save_to_disk``; a name
+            such as "mnist", or "hf:NAME" of the library datasets. What exists on the disk wins over a name.
         data_root: Where data sets by name are looked for and kept.
         download: Whether a data set by name may be fetched.
 
@@ -110,8 +110,11 @@ _GIVE = "give a folder with one folder of pictures a class, a tar or zip of such
 
 def _in_folder(path: Path, where: str) -> Manifest:
     from dojang.data.cifar import find_cifar
+    from dojang.data.hf import find_hf, is_saved
     from dojang.data.idx import find_idx
 
+    if is_saved(path):
+        return find_hf(where)
     names = walk(path, where)
     for known in (find_idx, find_cifar):
         found = known(path)
@@ -129,8 +132,11 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
 
 
 def _by_name(where: str, path: Path, data_root: str | Path | None, download: bool) -> Manifest:
+    from dojang.data.hf import PREFIX, find_hf
     from dojang.data.named import NAMES, open_named
 
+    if where.startswith(PREFIX):
+        return find_hf(where, download)
     for name in (where, where.lower()):
         if name in NAMES:
             return open_named(name, data_root, download)

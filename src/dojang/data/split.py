@@ -15,7 +15,7 @@ import numpy as np
 from dojang import seeds
 from dojang.data import division, leaks
 from dojang.data.labels import missing_note
-from dojang.data.manifest import SPLITS, Manifest
+from dojang.data.manifest import SPLITS, Manifest, pasted
 from dojang.errors import ConfigError, DataError, listing, many
 
 _FLAT_SHARE = 0.1
@@ -53,7 +53,7 @@ def assign(manifest: Manifest, *, val: float | str | None = None, test: float | 
                 "C211",
                 f"{name}={given} cannot take {name} pictures out of data that brings its own "
                 f"({many(len(manifest.rows(name)), 'image')}).",
-                fix=f"leave --{name} out, or give the data without its {name} part.",
+                fix=f"leave --{name} out, or divide all anew: dojang split {pasted(manifest.source.name)} --resplit",
             )
     flat = "" in present
     pool = manifest.rows("" if flat else "train")

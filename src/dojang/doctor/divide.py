@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dojang.data import division, split
-from dojang.data.manifest import Manifest
+from dojang.data.manifest import SPLITS, Manifest
 from dojang.data.prepare import bad_pictures
 from dojang.doctor.look import look
 from dojang.doctor.pairs import pairs as find_pairs
@@ -36,6 +36,7 @@ def divide(
     folds: int | None = None,
     group_by: str | None = None,
     pairs: bool = True,
+    resplit: bool = False,
     seed: int = 0,
     threads: int = 0,
     max_pixels: int = 50_000_000,
@@ -48,6 +49,7 @@ def divide(
         folds: So many manifests, in each another part "val".
         group_by: A regular expression; see :func:`dojang.data.division.grouped`.
         pairs: Whether pictures that are nearly one are groups; those of the same bytes always are.
+        resplit: Set the division aside that the data brings.
 
     Raises:
         DataError: D104 where pictures cannot be read; those of the functions named.
@@ -59,6 +61,9 @@ def divide(
         raise bad_pictures(looks.bad, count, "")
     manifest = manifest.replace(digests=tuple(digest.hex() for digest in looks.facts["digest"].tolist()))
     before = len(manifest.notes)
+    own = [name for name in SPLITS if name in manifest.splits]
+    if resplit:
+        manifest = division.anew(manifest)
     if group_by is not None:
         manifest = division.grouped(manifest, group_by)
     notes = []
@@ -73,6 +78,9 @@ def divide(
     if folds is None:
         done = split.assign(manifest, val=val, test=test, seed=seed)
         made = [done]
+        if own and not resplit:
+            kept = ", ".join(name for name in own if name != "train" or done.splits == manifest.splits)
+            notes.append(f"left as the data brings it: {kept} (--resplit divides anew)")
         notes += done.notes[before:]
     else:
         if test:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dojang.data.pairs import picture
+from dojang.data.picture import picture
 from dojang.errors import DataError
 
 _FIX = 'say it: layout="hwc" or "chw", color="rgb" or "bgr".'

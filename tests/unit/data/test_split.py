@@ -148,7 +148,7 @@ def test_nothing_is_taken_out_of_data_with_its_own(wish: str, value: object) -> 
     whole = joined(*(data({"a": 900, "b": 200}, split) for split in ("train", "val", "test")))
     assert error(whole, **{wish: value}) == (
         f"ConfigError[C211]: {wish}={value} cannot take {wish} pictures out of data that brings its own "
-        f"(1,100 images).\n  Fix: leave --{wish} out, or give the data without its {wish} part."
+        f"(1,100 images).\n  Fix: leave --{wish} out, or divide all anew: dojang split nothing --resplit"
     )
 
 
