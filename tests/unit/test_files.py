@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from dojang import files
 from dojang.errors import ConfigError, ResourceError, SecurityError
 
-WRITABLE = "choose a place you can write: --project FOLDER (or DOJANG_CACHE=FOLDER for the cache)."
+WRITABLE = "choose a place you can write: --out, --project FOLDER (or DOJANG_CACHE=FOLDER for the cache)."
 # any bytes that a file system takes as a name
 NAMES = st.binary(min_size=1, max_size=40).filter(lambda b: b"\0" not in b and b"/" not in b).map(os.fsdecode)
 AsNobody = Callable[[Callable[[], object]], str]
