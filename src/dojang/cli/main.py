@@ -18,6 +18,8 @@ _VERBS = {
     "predict": "answers for pictures",
     "split": "divide a data set, and write down how: stratified, grouped, in folds",
     "scan": "what is wrong with a data set: doubled, mislabelled, unreadable, odd pictures",
+    "clean": "apply chosen repairs to a copy, or in place with a way back",
+    "data": "gather loose files into classes; save a prepared set",
     "models": "the networks there are",
     "summary": "what a network is made of, with every number explained",
     "convert": "make weights of another tool a file that dojang reads",

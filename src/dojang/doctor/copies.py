@@ -1,9 +1,9 @@
 """Of pictures that are one picture: which is kept.
 
-Before train comes val, before val test, so that nothing that is scored is lost; then the larger picture, then the longer
-file, then the shorter and earlier name.  A picture goes only where one that is kept stands for it, so of a chain of
-pictures, each nearly the next, none is lost that no kept one is nearly.  Where labels differ, nobody knows which is
-right: such pictures stay unless they are asked for, and then all of them go.
+Before train comes val, before val test, so that nothing that is scored is lost; then the larger picture, then the
+longer file, then the shorter and earlier name.  A picture goes only where one that is kept stands for it, so of a
+chain of pictures, each nearly the next, none is lost that no kept one is nearly.  Where labels differ, nobody knows
+which is right: such pictures stay unless they are asked for, and then all of them go.
 """
 
 from __future__ import annotations

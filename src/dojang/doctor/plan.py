@@ -181,9 +181,9 @@ def _check_line(plan: Plan, line: Line) -> None:
     wrong = next((part for part in parts if part in ("", ".") or is_hidden(part)), None)
     if wrong is not None:
         raise bad(f"{plain(line.to)} has the part {wrong!r}, which dojang passes over when it reads", "rename it.")
-    long = next((part for part in parts if len(part.encode("utf-8", "surrogatepass")) > 255), None)
-    if long is not None:
-        raise bad(f"a name of {len(long.encode('utf-8', 'surrogatepass'))} bytes; disks take 255", "shorten it.")
+    longest = max(len(part.encode("utf-8", "surrogatepass")) for part in parts)
+    if longest > 255:
+        raise bad(f"a name of {longest} bytes; disks take 255", "shorten it.")
     if not is_picture(line.to):
         raise bad(
             f"{plain(line.to)} has no extension of a picture", "end it in .jpg, .png, .webp, .bmp, .gif or .tiff."
@@ -200,7 +200,8 @@ def _check_clashes(plan: Plan) -> None:
     for line in plan.staying:
         form = folded(line.to)
         other = taken.setdefault(form, line)
-        if other is not line:
+        # names that lie so in the data already are the user's own
+        if other is not line and not (line.to == line.path and other.to == other.path):
             same = "" if other.to == line.to else f" and {plain(line.to)!r}, which are one name on many disks"
             raise _clash(f"{plain(other.path)} and {plain(line.path)} would both be {plain(other.to)!r}{same}.")
     for line in plan.staying:

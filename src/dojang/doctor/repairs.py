@@ -1,7 +1,7 @@
 """Chosen repairs become a plan: which pictures go, which move, and what each of the others is called.
 
-In this order, whatever the order of the flags: labels from a table, then what is taken out, then what is moved, then the
-names of classes, then those of files.
+In this order, whatever the order of the flags: labels from a table, what is taken out, what is moved, the names of
+classes, those of files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from dojang.doctor.plan import EXTENSIONS, KEEP, OUT, QUALITY, Line, Plan, exten
 from dojang.doctor.scan import LIMITS, each
 from dojang.errors import ConfigError, DataError, did_you_mean
 
-#: kinds of a single picture that can be taken out or moved
+#: kinds of a single picture
 SINGLE = ("unreadable", "blank", "dark", "bright", "blurred", "tiny", "huge", "shape")
 #: kinds that stand for several
 SHORT = {"duplicates": ("same", "same-across")}
@@ -50,7 +50,7 @@ class Repairs:
     Args:
         drop: Kinds of pictures that are taken out: :data:`SINGLE`, :data:`SHORT`, or those of
             :data:`dojang.doctor.copies.KINDS`.
-        move: By kind of :data:`SINGLE`, the class into which such pictures go.
+        move: By kind, the class into which such pictures go.
         relabel: A CSV of path,label.
         new_classes: Whether it may name classes that there are not yet.
         rename_classes: Rules; see :func:`dojang.doctor.places.renamed`.
@@ -85,18 +85,19 @@ def check(repairs: Repairs) -> Repairs:
         ConfigError: C202 for a kind, class or pattern that cannot be; C204 for those that do not fit together.
     """
     every = (*SINGLE, *SHORT, *copies.KINDS)
-    for flag, words, known in (("--drop", repairs.drop, every), ("--move", tuple(repairs.move), SINGLE)):
+    for flag, words in (("--drop", repairs.drop), ("--move", tuple(repairs.move))):
         for word in words:
-            if word in known:
+            if word in every:
                 continue
             about = f" ({KINDS[word].title}: {KINDS[word].advice})" if word in KINDS else ""
             raise ConfigError(
                 "C202",
-                f"{flag} cannot be {word!r}{about}; expected kinds of {', '.join(known)}." + did_you_mean(word, known),
+                f"{flag} cannot be {word!r}{about}; expected kinds of {', '.join(every)}." + did_you_mean(word, every),
                 fix=f"{flag} {'unreadable,duplicates,blank' if flag == '--drop' else 'blank=blank'}",
             )
     drop = tuple(dict.fromkeys(kind for word in repairs.drop for kind in SHORT.get(word, (word,))))
-    both = sorted(set(drop) & set(repairs.move))
+    move = {kind: name for word, name in repairs.move.items() for kind in SHORT.get(word, (word,))}
+    both = sorted(set(drop) & set(move))
     if both:
         raise ConfigError("C204", f"{both[0]} is to be dropped and moved.", fix=f"leave --drop {both[0]} out.")
     for kind, name in repairs.move.items():
@@ -112,7 +113,7 @@ def check(repairs: Repairs) -> Repairs:
         raise ConfigError("C204", "--merge-classes is for --rename-classes.", fix="--rename-classes RULE, too.")
     if repairs.new_classes and repairs.relabel is None:
         raise ConfigError("C204", "--new-classes is for --relabel.", fix="--relabel labels.csv, too.")
-    return replace(repairs, drop=drop)
+    return replace(repairs, drop=drop, move=move)
 
 
 def make(
@@ -153,11 +154,16 @@ def make(
         looks = look(watched, threads=threads, max_pixels=max_pixels, tick=lambda n: tick("looking at", n, count))
         digests = [measured.facts[path][1] if path in measured.facts else "" for path in manifest.paths]
         sizes = [measured.facts[path][0] if path in measured.facts else 0 for path in manifest.paths]
-        out = _singles(manifest, looks, repairs, final, why)
-        moved = {row for row in range(count) if any(part.split(":")[0] in repairs.move for part in why[row])}
-        wanted = set(repairs.drop) & set(copies.KINDS)
+        found = _singles(manifest, looks, repairs)
+        wanted = {*repairs.drop, *repairs.move} & set(copies.KINDS)
         if wanted:
-            out |= _copies(manifest, looks, wanted, out | moved, final, sizes, why, tick)
+            found += _copies(manifest, looks, wanted, {row for row, _, _ in found}, final, sizes, tick)
+        for row, kind, words in found:
+            why[row].append(f"{kind}: {words}")
+            if kind in repairs.drop:
+                out.add(row)
+            else:
+                final[row] = repairs.move[kind]
     else:
         digests = []
         for done, digest in enumerate(in_order(_digester(manifest.source), manifest.paths, threads, together=16), 1):
@@ -203,20 +209,15 @@ def _digester(source: Source) -> Callable[[str], str]:
     return digest
 
 
-def _singles(manifest: Manifest, looks: Looks, repairs: Repairs, final: list[str], why: list[list[str]]) -> set[int]:
-    """What is wrong with pictures on their own: rows that go; moved ones get their class."""
+Found = list[tuple[int, str, str]]
+
+
+def _singles(manifest: Manifest, looks: Looks, repairs: Repairs) -> Found:
+    """What is wrong with pictures on their own: row, kind and words, of the kinds that are asked for."""
     rows = {path: row for row, path in enumerate(manifest.paths)}
-    out = set()
-    for finding in each(manifest, looks, LIMITS):
-        row = rows[finding.paths[0]]
-        words = f"{finding.kind}: {plain(finding.words)}"
-        if finding.kind in repairs.drop:
-            out.add(row)
-            why[row].append(words)
-        elif finding.kind in repairs.move:
-            final[row] = repairs.move[finding.kind]
-            why[row].append(words)
-    return out
+    asked = {*repairs.drop, *repairs.move}
+    found = [one for one in each(manifest, looks, LIMITS) if one.kind in asked]
+    return [(rows[one.paths[0]], one.kind, plain(one.words)) for one in found]
 
 
 def _copies(
@@ -226,10 +227,9 @@ def _copies(
     passed: set[int],
     final: list[str],
     sizes: list[int],
-    why: list[list[str]],
     tick: Tick,
-) -> set[int]:
-    """Rows that go because another shows the same."""
+) -> Found:
+    """Pictures that another stands for: row, kind and words."""
     found = [pair for pair in pairs(manifest, looks, tick=tick) if not passed & set(pair.rows)]
     gone = copies.doubles(
         found,
@@ -240,10 +240,10 @@ def _copies(
         areas=looks.facts["width"].astype(np.int64) * looks.facts["height"],
         sizes=sizes,
     )
-    for double in gone:
-        stays = "" if double.kind.endswith("two-labels") else ", which stays"
-        why[double.row].append(f"{double.kind}: {plain(manifest.paths[double.kept])}{stays}")
-    return {double.row for double in gone}
+    return [
+        (row, kind, plain(manifest.paths[kept]) + ("" if kind.endswith("two-labels") else " stays"))
+        for row, kind, kept in gone
+    ]
 
 
 def _encodings(
