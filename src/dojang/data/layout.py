@@ -18,7 +18,8 @@ _PICTURES = {"jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "mpo"}
 _PACKED = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".csv")
 # what systems leave behind; no class is called so
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information", "@eadir"}
-_ROLES = {
+#: what the folders of splits are called
+ROLES = {
     "train": "train",
     "training": "train",
     "val": "val",
@@ -39,6 +40,21 @@ def is_picture(path: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is the system's or a tool's own, to be passed over and reported."""
     return name.startswith(".") or name.lower() in _CLUTTER
+
+
+def unfit(name: str) -> str:
+    """Why a class folder cannot have a name, or nothing."""
+    if not name.strip():
+        return "it is empty"
+    if "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
+        return "it would lead to another folder"
+    if is_hidden(name):
+        return "dojang passes over folders of such names"
+    if name.lower() in ROLES:
+        return "it is that of a split"
+    if len(name.encode("utf-8", "surrogatepass")) > 255:
+        return "it has more than 255 bytes"
+    return ""
 
 
 @dataclass
@@ -125,7 +141,7 @@ def arrange(found: Listing, source: Source, where: str, *, archive: str = "") ->
             notes.append(f"left out what lies beside {parts['train']}/: {_names(beside)} ({number})")
         notes += _empty(found, root, tops)
     else:
-        roles = [name for name in tops if name.lower() in _ROLES]
+        roles = [name for name in tops if name.lower() in ROLES]
         if roles:
             notes.append(f"took {_names(roles)} for a class, not a split, because of the folders beside it")
         notes += _about_classes(tops, found, root)
@@ -154,7 +170,7 @@ def _settle(pictures: list[str]) -> tuple[str, list[str], dict[str, list[str]]]:
         inner = f"{root}{top}/"
         inside = _below(tops[top], inner)
         # a folder with pictures directly in it is a class (or train/), not one to go down into
-        if inside[0] or top.lower() in _ROLES:
+        if inside[0] or top.lower() in ROLES:
             break
         root, (direct, tops) = inner, inside
     return root, direct, tops
@@ -164,7 +180,7 @@ def _parts(tops: Mapping[str, list[str]], root: str, here: str) -> dict[str, str
     """The folder of each split; empty when the folders are classes."""
     parts: dict[str, str] = {}
     for top in tops:
-        role = _ROLES.get(top.lower())
+        role = ROLES.get(top.lower())
         if role and parts.setdefault(role, top) != top:
             raise DataError(
                 "D125",
@@ -189,7 +205,7 @@ def _parts(tops: Mapping[str, list[str]], root: str, here: str) -> dict[str, str
             f"{here!r} has class folders beside {_names(shared)}, which holds folders of the same names.",
             fix="move the class folders into train/, so that only train/, val/ and test/ remain.",
         )
-    if all(not direct and below and all(name.lower() in _ROLES for name in below) for direct, below in inner.values()):
+    if all(not direct and below and all(name.lower() in ROLES for name in below) for direct, below in inner.values()):
         top, (_, below) = next(iter(inner.items()))
         raise DataError(
             "D124",

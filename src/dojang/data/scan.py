@@ -63,6 +63,10 @@ def find(data: str | Path, data_root: str | Path | None = None, download: bool =
     from dojang.data.archive import kind_of, open_archive
 
     packing = kind_of(path, where)
+    if packing == "zip" and path.suffix.lower() == ".npz":
+        from dojang.data.npz import find_npz
+
+        return find_npz(path, where)
     if packing is None:
         raise DataError("D100", f"{where!r} is neither a tar, a zip nor a CSV.", fix=_GIVE)
     source, found = open_archive(path, packing, where)

@@ -13,6 +13,7 @@ from dojang.data.manifest import Manifest, pasted
 from dojang.data.scan import find
 from dojang.doctor.apply import Tick, copy_to, outside, record_of
 from dojang.doctor.inplace import rearrange
+from dojang.doctor.places import folder_of
 from dojang.doctor.plan import Plan, check, read_plan
 from dojang.doctor.repairs import Repairs, make
 from dojang.errors import ConfigError
@@ -44,7 +45,10 @@ class Cleaned:
         if self.written:
             yield f"plan  {self.written}"
         if not self.applied:
-            yield "nothing was changed: --out NEW --apply does it in a copy, --in-place --apply here."
+            here = " or --in-place --apply" if folder_of(self.manifest) else ""
+            yield f"nothing was changed; to do it: --out NEW --apply{here}"
+            if len(self.plan.staying) == len(self.plan.lines) and not any(line.why for line in self.plan.lines):
+                yield f"no repair was chosen; what there is to repair: dojang scan {pasted(self.manifest.source.name)}"
         elif self.out:
             yield f"made  {self.out}   what was done: {record_of(self.out)}"
             yield f"look at it: dojang scan {pasted(self.out)}"

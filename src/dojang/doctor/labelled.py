@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from dojang.data.layout import unfit
 from dojang.data.manifest import Manifest, bad_line, csv_rows, plain, same_name
 from dojang.data.sources import unreadable
-from dojang.doctor.places import unfit
 from dojang.errors import DataError, did_you_mean, listing, many
 
 _PICTURE = ("path", "file", "filename", "image", "name", "id")

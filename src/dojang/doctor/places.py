@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dojang.data.arrays import ArraySource
-from dojang.data.layout import is_hidden
-from dojang.data.manifest import SPLITS, Manifest, pasted, plain, same_name
+from dojang.data.layout import unfit
+from dojang.data.manifest import Manifest, pasted, plain, same_name
 from dojang.data.sources import FolderSource
 from dojang.doctor.plan import folded
 from dojang.errors import ConfigError, DataError, did_you_mean, listing, many
@@ -105,21 +105,6 @@ def _as_folder(label: str) -> str:
             fix="change it in the table.",
         )
     return label
-
-
-def unfit(name: str) -> str:
-    """Why a class folder cannot have a name, or nothing."""
-    if not name.strip():
-        return "it is empty"
-    if "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
-        return "it would lead to another folder"
-    if is_hidden(name):
-        return "dojang passes over folders of such names"
-    if name.lower() in (*SPLITS, "training", "valid", "validation", "testing"):
-        return "it is that of a split"
-    if len(name.encode("utf-8", "surrogatepass")) > 255:
-        return "it has more than 255 bytes"
-    return ""
 
 
 def renamed(classes: Sequence[str], rules: Sequence[str], *, merge: bool = False) -> dict[str, str]:

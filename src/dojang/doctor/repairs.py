@@ -14,13 +14,14 @@ import numpy as np
 from dojang import files
 from dojang.data.ahead import in_order
 from dojang.data.decode import MAX_PIXELS
+from dojang.data.layout import unfit
 from dojang.data.manifest import Manifest, Source, plain
 from dojang.doctor import copies
 from dojang.doctor.findings import KINDS
 from dojang.doctor.labelled import relabelled
 from dojang.doctor.look import Looks, look
 from dojang.doctor.pairs import pairs
-from dojang.doctor.places import Place, check_pattern, numbered, places, renamed, stem, unfit
+from dojang.doctor.places import Place, check_pattern, numbered, places, renamed, stem
 from dojang.doctor.plan import EXTENSIONS, KEEP, OUT, QUALITY, Line, Plan, extension
 from dojang.doctor.scan import LIMITS, each
 from dojang.errors import ConfigError, DataError, did_you_mean
@@ -166,7 +167,7 @@ def make(
                 final[row] = repairs.move[kind]
     else:
         digests = []
-        for done, digest in enumerate(in_order(_digester(manifest.source), manifest.paths, threads, together=16), 1):
+        for done, digest in enumerate(in_order(digester(manifest.source), manifest.paths, threads, together=16), 1):
             digests.append(digest)
             tick("reading", done, count)
     actions, ends = _encodings(manifest, homes, repairs, looks, out, why)
@@ -197,7 +198,7 @@ class _Measured:
         return data
 
 
-def _digester(source: Source) -> Callable[[str], str]:
+def digester(source: Source) -> Callable[[str], str]:
     def digest(path: str) -> str:
         try:
             data = source.read(path)

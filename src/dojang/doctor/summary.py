@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from dojang.data.layout import ROLES
 from dojang.data.manifest import Manifest, pasted, plain
 from dojang.doctor.findings import KINDS
 from dojang.doctor.places import places
@@ -86,18 +87,30 @@ def _counted(some: list[Line]) -> Counter[str]:
     return Counter(kind for line in some for kind in kinds(line))
 
 
-def _part(some: list[Line], words: str, most: int) -> Iterator[str]:
+def _part(some: list[Line], title: str, most: int) -> Iterator[str]:
     if not some:
         return
-    yield f"{len(some):>9,}  {words}"
+    yield f"{len(some):>9,}  {title}"
     for kind, count in _counted(some).most_common():
-        title = KINDS[kind].title if kind in KINDS else _WORDS.get(kind, plain(kind))
-        yield f"{count:>13,}  {title}"
+        meaning = KINDS[kind].title if kind in KINDS else _WORDS.get(kind, plain(kind))
+        yield f"{count:>13,}  {meaning}"
         mine = [line for line in some if kind in kinds(line)]
-        for line in mine[:most]:
-            yield from folded_lines(_example(line, kind), " " * 19, " " * 17)
-        if len(mine) > most:
-            yield f"{'':17}and {len(mine) - most:,} more"
+        # of classes each once says more than three pictures of one
+        told = list(dict.fromkeys(_renaming(line) if kind == "class" else _example(line, kind) for line in mine))
+        for words in told[:most]:
+            yield from folded_lines(words, " " * 19, " " * 17)
+        if len(told) > most:
+            yield f"{'':17}and {len(told) - most:,} more"
+
+
+def _renaming(line: Line) -> str:
+    old = next(part for part in line.why.split("; ") if part.startswith("class")).removeprefix("class: from ")
+    return f"{plain(old)} -> {plain(_class_of(line))}"
+
+
+def _class_of(line: Line) -> str:
+    parts = line.to.split("/")
+    return parts[1] if parts[0].lower() in ROLES and len(parts) > 2 else parts[0]
 
 
 def _example(line: Line, kind: str) -> str:
