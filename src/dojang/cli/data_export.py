@@ -34,9 +34,8 @@ def _export(
 ) -> None:
     options = recipe.build(DataOptions, given(values, _OPTIONS))
     if out is None:
-        raise ConfigError(
-            "C200", "export needs a place: --out NEW.", fix=f"--out {'set.npz' if format == 'npz' else 'set'}"
-        )
+        place = "set.npz" if format == "npz" else "set"
+        raise ConfigError("C200", "export needs a place: --out NEW.", fix=f"--out {place}")
     if format == "npz" and not out.endswith(".npz"):
         raise ConfigError("C202", f"--out {out!r} is to be an npz; end it in .npz.", fix=f"--out {out}.npz")
 
@@ -75,7 +74,8 @@ def _export(
 command = Command(
     "export",
     callback=_export,
-    help="Save DATA prepared: every picture as a network would see it in validation, with its label. DATA is only read.",
+    help="Save DATA prepared: every picture as a network would see it in validation, with its label. DATA is only "
+    "read.",
     epilog="Data that brings no splits is divided where --splits, --val or --test say how, else not at all.",
     params=[
         click.Argument(["data"]),

@@ -1,10 +1,10 @@
-"""NumPy's npz with x_train, y_train, x_test, ... as data: what ``dojang data export --format npz`` writes, and others."""
+"""NumPy's npz with x_train, y_train, x_test, ... as data: as ``dojang data export`` and others write it."""
 
 from __future__ import annotations
 
-import io
 import math
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ def find_npz(path: Path, where: str) -> Manifest:
             splits = {name: split for split in ("", *SPLITS) if (name := f"x_{split}".rstrip("_")) in names}
             if not splits or ("" in splits.values() and len(splits) > 1):
                 raise _other(where, f"it holds {listing(names, most=5) or 'nothing'}")
-            parts, classes = [], ()
+            parts: list[Part] = []
+            classes: tuple[str, ...] = ()
             if _CLASSES in names:
                 classes = tuple(str(name) for name in _array(packed, names[_CLASSES], where, kinds="U").tolist())
             for name, split in splits.items():
@@ -47,16 +48,14 @@ def find_npz(path: Path, where: str) -> Manifest:
                 plain = pixels.ndim == 3 or (pixels.ndim == 4 and pixels.shape[3] in (1, 3))
                 if pixels.dtype != np.uint8 or not plain or 0 in pixels.shape[1:]:
                     shape = " x ".join(map(str, pixels.shape))
-                    raise _other(
-                        where, f"{name} is {pixels.dtype}, {shape}; pictures are uint8, n x h x w or n x h x w x 3"
-                    )
+                    raise _other(where, f"{name} holds {pixels.dtype} values, {shape}")
                 labels = _array(packed, names[label], where, kinds="ui")
                 if labels.ndim == 2 and labels.shape[1] == 1:
                     labels = labels[:, 0]
                 if labels.ndim != 1:
                     raise _other(where, f"{label} has {labels.ndim} dimensions; labels have one")
                 parts.append(Part(f"{path.name}:{name}", split, pixels, labels))
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         raise DataError("D116", f"{where!r} is damaged or no npz: {error}.", fix=AGAIN) from error
     parts.sort(key=lambda part: SPLITS.index(part.split) if part.split else 0)
     return assemble(where, parts, classes)
@@ -81,7 +80,7 @@ def _array(packed: zipfile.ZipFile, info: zipfile.ZipInfo, where: str, *, kinds:
         data = file.read(need)
         if len(data) < need or file.read(1):
             raise ValueError(f"{info.filename} is not as long as it says")
-    values = np.frombuffer(io.BytesIO(data).getbuffer(), dtype).reshape(shape, order="F" if turned else "C")
+    values = np.frombuffer(data, dtype).reshape(shape, order="F" if turned else "C")
     return np.ascontiguousarray(values)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dojang import files
 from dojang.data.decode import MAX_PIXELS
 from dojang.data.manifest import Manifest, pasted
+from dojang.data.named import NAMES
 from dojang.data.scan import find
 from dojang.doctor.apply import Tick, copy_to, outside, record_of
-from dojang.doctor.inplace import rearrange
-from dojang.doctor.places import folder_of
+from dojang.doctor.inplace import check_no_other, rearrange
+from dojang.doctor.places import folder_of, no_files
 from dojang.doctor.plan import Plan, check, read_plan
 from dojang.doctor.repairs import Repairs, make
 from dojang.errors import ConfigError
@@ -113,6 +115,11 @@ def clean(
             context="A plan that exists is followed as it is; nothing is overwritten.",
             fix="leave the repairs out to follow it, or --plan NEW.csv",
         )
+    if data in NAMES and not os.path.lexists(data):
+        raise no_files(data)
+    if os.path.isdir(data):
+        # first of all: half of its pictures may be elsewhere
+        check_no_other(Path(data).resolve())
     # whatever is wrong with an archive is an error here, before anything is written
     manifest = find(data)
     if plan is not None and not there:

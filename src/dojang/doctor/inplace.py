@@ -105,7 +105,6 @@ def rearrange(
     """
     data = _own_folder(manifest)
     check(plan, manifest.paths)
-    check_no_other(data)
     moves, fresh = _moves(plan)
     if not moves:
         return None

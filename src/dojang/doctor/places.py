@@ -62,11 +62,7 @@ def places(manifest: Manifest) -> list[Place]:
         DataError: D150 for pictures that are no files.
     """
     if isinstance(manifest.source, ArraySource):
-        raise DataError(
-            "D150",
-            f"the pictures of {manifest.source.name!r} are no files but arrays: there is nothing to rename or move.",
-            fix=f"dojang data export {pasted(manifest.source.name)} --format folders --out NEW, and clean that.",
-        )
+        raise no_files(manifest.source.name)
     labels = [manifest.classes[label] for (label,) in manifest.labels]
     is_folder = folder_of(manifest) is not None
     is_table = isinstance(manifest.source, FolderSource) and not is_folder
@@ -85,6 +81,15 @@ def places(manifest: Manifest) -> list[Place]:
         above = "".join(f"{part}/" for part in parts[first:depth])
         found.append(Place(above, parts[depth], "/".join(parts[depth + 1 :])))
     return found
+
+
+def no_files(name: str) -> DataError:
+    """The error for data whose pictures are no files."""
+    return DataError(
+        "D150",
+        f"the pictures of {name!r} are no files but arrays: there is nothing to rename or move.",
+        fix=f"dojang data export {pasted(name)} --format folders --out NEW, and clean that.",
+    )
 
 
 def _depth(paths: Sequence[Sequence[str]], labels: Sequence[str]) -> int | None:
