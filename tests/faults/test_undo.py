@@ -48,6 +48,8 @@ def pictures(root: Path, each: int = 2) -> Path:
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    # hundreds of trials: what the disk does with a flush is not tested here
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
     return pictures(tmp_path / "photos")
 
 

@@ -119,13 +119,16 @@ def download(
 
     def one(row: Labelled) -> tuple[Labelled, bytes, str, str]:
         nonlocal spent
+        full = row, b"", "", f"left out: all together would have more than {limits.all:,} bytes"
         if spent >= limits.all:
-            return row, b"", "", f"not fetched: all together have more than {limits.all:,} bytes"
+            return full
         try:
-            data, end = picture(row.picture, min(limits.each, limits.all - spent), limits.seconds)
+            data, end = picture(row.picture, limits.each, limits.seconds)
         except AddressError as error:
             return row, b"", "", str(error)
         with lock:
+            if spent + len(data) > limits.all:
+                return full
             spent += len(data)
         return row, data, end, "ok"
 

@@ -142,5 +142,11 @@ def clean(
         copy_to(manifest, made, out, threads=threads, max_pixels=max_pixels, tick=tick)
         return Cleaned(manifest, made, written, out=out, applied=True)
     journal = rearrange(manifest, made, max_pixels=max_pixels, tick=tick)
-    taken = str(journal.folder) if journal else ""
+    taken = _near(journal.folder) if journal else ""
     return Cleaned(manifest, made, written, taken=taken, applied=True)
+
+
+def _near(path: Path) -> str:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

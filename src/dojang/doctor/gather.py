@@ -114,7 +114,7 @@ def gather(
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise ConfigError("C205", f"{folder!r} is no folder.", fix="give the folder that the files lie in.")
-    found = walk(root, folder).pictures
+    found = sorted(walk(root, folder).pictures)
     named, missing = _matched(table, found, where)
     if missing and apply and not skip_missing:
         raise DataError(

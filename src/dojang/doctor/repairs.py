@@ -275,7 +275,7 @@ def _encodings(
             why[row].append(f"encode: was {kind}")
             if extension(homes[row].below) not in EXTENSIONS[how]:
                 ends[row] = EXTENSIONS[how][0]
-        elif repairs.fix_extensions and extension(homes[row].below) not in _TRUE[kind]:
+        elif (how or repairs.fix_extensions) and extension(homes[row].below) not in _TRUE[kind]:
             why[row].append(f"extension: it is {kind}")
             ends[row] = _TRUE[kind][0]
     return actions, ends
