@@ -268,6 +268,11 @@ def test_classes_that_would_become_one(data: Path) -> None:
     # names that one disk cannot hold apart are one, too
     with pytest.raises(DataError, match="D154"):
         plan_of(data, rename_classes=("class0=>dog", "class1=>Dog"))
+    (data / "class0").rename(data / "CLASS1")
+    with pytest.raises(DataError, match="'CLASS1' and 'class1' would both be 'class1'"):
+        plan_of(data, rename_classes=("lower",))
+    # as they are, they are the user's own
+    assert out(plan_of(data)) == {}
 
 
 def test_relabelling(data: Path) -> None:

@@ -207,6 +207,19 @@ def test_undo_refuses_what_stands_in_the_way(data: Path, capsys: pytest.CaptureF
     assert "DataError[D159]: 'photos' holds no journal" in said and "--undo photos-taken-out" in said
 
 
+@pytest.mark.parametrize(
+    "line", ["0,../../x,out/x,taken", "0,a,/etc/x,", ",,../x,made", "x,a,b,", "0,a,b", "0,a/../../b,c,"]
+)
+def test_a_journal_from_elsewhere_moves_nothing(data: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = data.parent / "photos-taken-out"
+    taken.mkdir()
+    (taken / "journal.csv").write_text(f"number,from,to,taken\n,,{data},data\n{line}\n")
+    before = tree(data.parent)
+    said = refusal(capsys, "clean", "--undo", "photos-taken-out")
+    assert "DataError[D111]" in said and "journal.csv line 3: it is no line that dojang writes" in said
+    assert tree(data.parent) == before
+
+
 def test_a_second_clean_gets_a_folder_of_its_own(data: Path) -> None:
     before = tree(data)
     first = rearrange(find(data), everything(data))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from dojang import files
 from dojang.data.decode import MAX_PIXELS
-from dojang.data.manifest import Manifest, csv_line, csv_rows, pasted, plain
+from dojang.data.manifest import Manifest, bad_line, csv_line, csv_rows, pasted, plain
 from dojang.doctor.apply import Tick, changed, content
 from dojang.doctor.places import folder_of
 from dojang.doctor.plan import KEEP, Line, Plan, check
@@ -155,7 +155,7 @@ def read_journal(folder: str | Path) -> Journal:
     """The journal in a folder that a clean in place has made.
 
     Raises:
-        DataError: D159 where there is none.
+        DataError: D159 where there is none; D111 where it holds what dojang does not write.
     """
     taken = Path(folder)
     if not (taken / "journal.csv").is_file():
@@ -166,19 +166,29 @@ def read_journal(folder: str | Path) -> Journal:
             context="A folder made by --out is new: the data that it was made of is as it was.",
             fix=f"give the folder beside the data: dojang clean --undo {pasted(str(beside))}",
         )
-    rows = csv_rows(files.read_text(taken / "journal.csv"), str(taken / "journal.csv"))
-    next(rows)
+    name = str(taken / "journal.csv")
+    rows = csv_rows(files.read_text(name), name)
+    next(rows, None)
     moves, made, data = [], [], ""
-    for _, (number, old, new, kind) in rows:
+    for line, fields in rows:
+        number, old, new, kind = fields if len(fields) == len(_COLUMNS) else ("", "", "", "")
         if kind == "data":
             data = new
-        elif kind == "made":
+            continue
+        # it is written by dojang, but may have come from anywhere
+        if not (number.isdecimal() or kind == "made") or _leads_out(old) or _leads_out(new):
+            raise bad_line(name, line, "it is no line that dojang writes", fix="undo with the journal as it was.")
+        if kind == "made":
             made.append(new)
         else:
             moves.append(Move(int(number), old, new, kind == "taken"))
     # the two lie beside each other also where both were moved together
     beside = taken.resolve().parent / Path(data).name
     return Journal(taken.resolve(), beside if beside.is_dir() else Path(data), tuple(moves), tuple(made))
+
+
+def _leads_out(path: str) -> bool:
+    return path.startswith("/") or ".." in path.split("/") or "\0" in path
 
 
 def _write(journal: Journal) -> None:
@@ -206,6 +216,8 @@ def check_no_other(data: Path) -> None:
         if not path.name.startswith(f"{data.name}-taken-out") or not (path / "journal.csv").is_file():
             continue
         journal = read_journal(path)
+        if journal.data != data:
+            continue
         marks = journal.marks()
         if (DONE not in marks and UNDONE not in marks) or (BACK in marks and UNDONE not in marks):
             raise DataError(

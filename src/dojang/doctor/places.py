@@ -180,8 +180,8 @@ def _check_apart(names: Mapping[str, str]) -> None:
     taken: dict[str, str] = {}
     for old, new in names.items():
         other = taken.setdefault(folded(new), old)
-        # classes that differ in case alone before are the user's own
-        if other != old and folded(other) != folded(old):
+        # two that no rule has touched are the user's own, however alike
+        if other != old and not (new == old and names[other] == other):
             raise DataError(
                 "D154",
                 f"two classes would become one: {plain(other)!r} and {plain(old)!r} would both be {plain(new)!r}.",

@@ -48,7 +48,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/slow":
             self.send_response(200)
             self.end_headers()
-            for _ in range(100):
+            for _ in range(30):
                 try:
                     self.wfile.write(b"x")
                 except OSError:
