@@ -17,7 +17,7 @@ _EPILOG = """Kinds: unreadable, blank, dark, bright, blurred, tiny, huge, shape;
 same-across (in two splits), near, near-across; duplicates is same and same-across; two-labels, near-two-labels.
 
 Of pictures that are one, that of test is kept before val before train, then the larger one, then the longer file,
-then the shorter and earlier name. Under two labels all stay, or, asked for, all go: nobody knows which is right.
+then the earlier name. Under two labels all stay, or, asked for, all go: nobody knows which is right.
 
 First steps: dojang scan photos; dojang clean photos --drop unreadable,duplicates --plan plan.csv; read or edit it;
 dojang clean photos --plan plan.csv --out photos-clean --apply"""

@@ -1,7 +1,7 @@
 """Of pictures that are one picture: which is kept.
 
 Before train comes val, before val test, so that nothing that is scored is lost; then the larger picture, then the
-longer file, then the shorter and earlier name.  A picture goes only where one that is kept stands for it, so of a
+longer file, then the earlier name.  A picture goes only where one that is kept stands for it, so of a
 chain of pictures, each nearly the next, none is lost that no kept one is nearly.  Where labels differ, nobody knows
 which is right: such pictures stay unless they are asked for, and then all of them go.
 """
@@ -58,8 +58,9 @@ def doubles(
             return f"{first or 'same-'}across"
         return first.rstrip("-") or "same"
 
-    def better(row: int) -> tuple[int, int, int, int, str]:
-        return _RANK.get(splits[row], 2), -int(areas[row]), -sizes[row], len(paths[row]), paths[row]
+    def better(row: int) -> tuple[int, int, int, str]:
+        # without its extension "a" comes before "a copy" and "a (1)"
+        return _RANK.get(splits[row], 2), -int(areas[row]), -sizes[row], paths[row].rpartition(".")[0]
 
     gone: dict[int, Double] = {}
     rows = sorted(set(exact) | set(near), key=better)

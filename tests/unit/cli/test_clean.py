@@ -217,6 +217,23 @@ def test_every_call_that_can_fail_and_a_second_run_goes_on(
     assert at > 40 and tree(data) == before
 
 
+def test_what_a_kill_left_torn_is_written_again(
+    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["photos", "--drop", "unreadable", "--out", "new", "--apply"]
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "finish", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert main(["clean", *words]) == 130
+    made = sorted(Path("new.unfinished").rglob("*.png"))
+    made[0].write_bytes(made[0].read_bytes()[:20])
+    made[1].unlink()
+    capsys.readouterr()
+    run(capsys, *words)
+    assert sorted(tree(Path("new")).values()) == sorted(
+        digest for path, digest in tree(data).items() if path.endswith(".png")
+    )
+
+
 def test_an_unfinished_folder_of_another_plan(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("new.unfinished").mkdir()
     said = run(capsys, "photos", "--drop", "unreadable", "--out", "new", "--apply", status=3)

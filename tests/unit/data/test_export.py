@@ -86,6 +86,16 @@ def test_read_back_the_same(capsys: pytest.CaptureFixture[str], grey: bool, form
     assert sorted(path.name for path in Path().iterdir()) == sorted(["photos", new])
 
 
+def test_training_pictures_are_decoded_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    # training may read large JPEGs at a fraction of their sides; what is saved is what validation sees
+    levels = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
+    for name in "ab":
+        Path(f"large/train/{name}").mkdir(parents=True)
+        Image.fromarray(levels).save(f"large/train/{name}/1.jpg")
+    saved(capsys, "large", "--format", "npz", "--out", "new.npz", "--imgsz", "24")
+    assert content(find("new.npz")) == expected(find("large"), Preprocess("RGB", 24, 24, resize=256 / 224))
+
+
 def test_numpy_reads_it_without_pickle(capsys: pytest.CaptureFixture[str]) -> None:
     saved(capsys, str(photos()), "--format", "npz", "--out", "a.npz", "--imgsz", "24")
     saved(capsys, "photos", "--format", "npz", "--out", "b.npz", "--imgsz", "24")
