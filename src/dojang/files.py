@@ -11,19 +11,23 @@ import contextlib
 import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dojang.errors import ConfigError, DojangError, ResourceError, SecurityError
 
 _TEMPORARY = re.compile(r"^\..+\.(\d+)\.dojang-tmp$")
+# bytes of an array that are handed over at once
+_PIECE = 2**24
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -45,12 +49,13 @@ class Writer:
 
 
 @contextlib.contextmanager
-def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer]:
+def writing(path: str | os.PathLike[str], *, keeps: str = "", flush: bool = True) -> Iterator[Writer]:
     """Write a file piece by piece; it appears, whole, when the block ends without an error.
 
     Args:
         path: The final place; its folder is made if missing.
         keeps: What is still intact if this fails, for the message ("state/step-4500 is intact").
+        flush: False leaves it to :func:`finish`, which flushes a whole folder of files at once.
 
     Raises:
         ResourceError: R401 when the disk is full, R402 when the place cannot be written.
@@ -70,11 +75,13 @@ def writing(path: str | os.PathLike[str], *, keeps: str = "") -> Iterator[Writer
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = Writer(path)
         yield writer
-        _sync(writer.fd)
+        if flush:
+            _sync(writer.fd)
         fd, writer.fd = writer.fd, -1
         _close(fd)
         _replace(writer.temporary, path)
-        _sync_folder(path.parent)
+        if flush:
+            _sync_folder(path.parent)
     except OSError as error:
         raise _explain(error, path, writer.size if writer else 0, keeps) from error
     finally:
@@ -154,8 +161,8 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         yield temporary
         # once for all of them: of thousands of small files, each flushed alone takes minutes
-        _sync_disks()
-        _rename_folder(temporary, path)
+        _sync_all()
+        _rename(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise _explain(error, path, 0, "") from error
@@ -205,7 +212,8 @@ def must_be_new(path: str | os.PathLike[str], *, fix: str, flag: str = "") -> No
     Raises:
         ConfigError: C202 with a fix, and the flag that named the place.
     """
-    if Path(path).exists():
+    # a link that leads nowhere is something, too
+    if os.path.lexists(path):
         said = f"{flag} {os.fspath(path)!r}".lstrip()
         raise ConfigError("C202", f"{said} is there already; nothing is overwritten.", fix=fix)
 
@@ -219,9 +227,9 @@ def free_name(path: Path) -> Path:
     return free
 
 
-def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview, *, keeps: str = "") -> None:
+def write_bytes(path: str | os.PathLike[str], data: bytes | memoryview, *, keeps: str = "", flush: bool = True) -> None:
     """Put ``data`` at ``path``: the whole of it, or the old file stays. Raises as :func:`writing` does."""
-    with writing(path, keeps=keeps) as out:
+    with writing(path, keeps=keeps, flush=flush) as out:
         out.write(data)
 
 
@@ -233,6 +241,40 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Put ``value`` at ``path`` as JSON that a person can read."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
+    """Put NumPy arrays at ``path`` as NumPy's own npz, straight from where they lie; no array holds objects.
+
+    Args:
+        arrays: By name; the same arrays give the same bytes on any day.
+    """
+    import numpy as np
+    from numpy.lib import format as npy
+
+    with writing(path) as out, zipfile.ZipFile(_Stream(out), "w", zipfile.ZIP_STORED) as packed:
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise ValueError(f"{name} holds objects, which only pickle could write")
+            array = np.ascontiguousarray(array)
+            with packed.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as file:
+                npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(array))
+                for start in range(0, array.nbytes, _PIECE):
+                    file.write(array.reshape(-1).view(np.uint8)[start : start + _PIECE].data)
+
+
+class _Stream(io.RawIOBase):
+    """A writer as zipfile wants it: bytes go in, no position is ever gone back to."""
+
+    def __init__(self, out: Writer) -> None:
+        self._out = out
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._out.write(data)
+        return len(data)
 
 
 def append_text(path: str | os.PathLike[str], text: str) -> None:
@@ -310,6 +352,65 @@ def numbered(folder: Path, name: str, *, exist_ok: bool = False) -> Path:
             number += 1
         except OSError as error:
             raise _explain(error, path, 0, "") from error
+
+
+def unfinished(path: str | os.PathLike[str]) -> Path:
+    """The name under which a folder is filled before it is :func:`finish`-ed: a kill leaves nothing that looks whole.
+
+    >>> unfinished("photos").name
+    'photos.unfinished'
+    """
+    path = Path(path)
+    return path.with_name(f"{path.name}.unfinished")
+
+
+def finish(path: str | os.PathLike[str]) -> None:
+    """Flush what was written into ``path.unfinished``, and give it its name; what stands there already stays.
+
+    Raises:
+        ResourceError: R402 when the place cannot be written or has been taken meanwhile.
+    """
+    try:
+        _sync_all()
+    except OSError as error:
+        raise _explain(error, Path(path), 0, "") from error
+    move(unfinished(path), path)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those above it, if missing. Raises R402 when the place cannot be written."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise _explain(error, Path(path), 0, "") from error
+
+
+def move(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Give a file or folder another name on the same disk; never over something that is there.
+
+    Raises:
+        ResourceError: R402 when it cannot be moved, or something stands at ``target``.
+    """
+    try:
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        _rename(Path(source), Path(target))
+    except OSError as error:
+        raise _explain(error, Path(target), 0, "") from error
+
+
+def flush_folder(folder: str | os.PathLike[str]) -> None:
+    """Make sure that the names in a folder survive a power cut."""
+    try:
+        _sync_folder(Path(folder))
+    except OSError as error:
+        raise _explain(error, Path(folder), 0, "") from error
+
+
+def remove_empty(folder: str | os.PathLike[str]) -> None:
+    """Remove a folder that dojang made, if nothing is in it; one that holds anything stays."""
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
 
 
 def clear_temporaries(folder: Path) -> list[str]:
@@ -403,7 +504,7 @@ def _explain(error: OSError, path: Path, size: int, keeps: str) -> DojangError:
         "R402",
         f"cannot write {str(path)!r}: {reason}.",
         context=context,
-        fix="choose a place you can write: --project FOLDER (or DOJANG_CACHE=FOLDER for the cache).",
+        fix="choose a place you can write: --out, --project FOLDER (or DOJANG_CACHE=FOLDER for the cache).",
     )
 
 
@@ -434,17 +535,17 @@ def _replace(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def _sync_disks() -> None:
-    os.sync()
-
-
-def _rename_folder(source: Path, target: Path) -> None:
-    os.rename(source, target)
-
-
 def _link(source: str | os.PathLike[str], path: Path, hard: bool) -> None:
     # the link itself would be given a second name: what is meant is the file
     os.link(os.path.realpath(source), path) if hard else os.symlink(source, path)
+
+
+def _rename(source: Path, target: Path) -> None:
+    os.rename(source, target)
+
+
+def _sync_all() -> None:
+    os.sync()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from dojang import files
 from dojang.errors import ConfigError, ResourceError, SecurityError
 
-WRITABLE = "choose a place you can write: --project FOLDER (or DOJANG_CACHE=FOLDER for the cache)."
+WRITABLE = "choose a place you can write: --out, --project FOLDER (or DOJANG_CACHE=FOLDER for the cache)."
 # any bytes that a file system takes as a name
 NAMES = st.binary(min_size=1, max_size=40).filter(lambda b: b"\0" not in b and b"/" not in b).map(os.fsdecode)
 AsNobody = Callable[[Callable[[], object]], str]
@@ -538,3 +538,25 @@ def test_removing(tmp_path: Path) -> None:
     files.remove(tmp_path / "a")
     files.remove_folder(tmp_path / "store")
     assert names(tmp_path) == []
+
+
+def test_a_move_never_replaces_anything(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for target in ("b", "dangling", "none/x"):
+        with pytest.raises(ResourceError, match="R402"):
+            files.move(tmp_path / "a", tmp_path / target)
+    assert (tmp_path / "a").read_text() == "a" and (tmp_path / "b").read_text() == "b"
+    files.move(tmp_path / "a", tmp_path / "c")
+    assert (tmp_path / "c").read_text() == "a"
+
+
+def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    half = files.unfinished(tmp_path / "new")
+    files.write_bytes(half / "deep" / "a.bin", b"1", flush=False)
+    assert half.name == "new.unfinished" and not (tmp_path / "new").exists()
+    files.finish(tmp_path / "new")
+    assert (tmp_path / "new" / "deep" / "a.bin").read_bytes() == b"1" and not half.exists()
+    with pytest.raises(ConfigError, match="C202"):
+        files.must_be_new(tmp_path / "new", fix="--out NEW", flag="--out")

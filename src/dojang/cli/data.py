@@ -10,6 +10,8 @@ from dojang.errors import ConfigError, did_you_mean
 
 _VERBS = {
     "show": "pictures by class, what preprocessing does, a picture as numbers: as a page",
+    "gather": "sort loose files into class folders by a table, or fetch what it names",
+    "export": "save a prepared set as folders, npz or idx",
 }
 
 

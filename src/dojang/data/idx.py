@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from dojang.data.arrays import AGAIN, Part, assemble, read_file
-from dojang.data.manifest import Manifest
+from dojang.data.manifest import SPLITS, Manifest
 from dojang.errors import DataError, listing
 
 # the largest IDX file in use, EMNIST's byclass images, has 0.6 GB
@@ -23,7 +23,9 @@ MAX_BYTES = 2 << 30
 # no deflate stream holds more than this many bytes in one (zlib's technical details)
 _DEFLATE_RATIO = 1032
 _TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_NAME = re.compile(r"(train|t10k|test)-(images(?=[-.]idx3)|labels(?=[-.]idx1))[-.]idx[13]-ubyte(\.gz)?")
+#: a name a line, of label 0, 1, ...; dojang's own addition to the format
+CLASSES = "classes.txt"
+_NAME = re.compile(r"(train|val|t10k|test)-(images(?=[-.]idx3)|labels(?=[-.]idx1))[-.]idx[13]-ubyte(\.gz)?")
 
 Roles = dict[tuple[str, str], Path]
 
@@ -53,6 +55,15 @@ def read_idx(data: bytes, where: str) -> np.ndarray:
     return values.reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
+def header(values: np.ndarray) -> bytes:
+    """What stands before the values of a uint8 array in an IDX file.
+
+    >>> header(np.zeros((2, 3), np.uint8)).hex(" ")
+    '00 00 08 02 00 00 00 02 00 00 00 03'
+    """
+    return bytes([0, 0, 8, values.ndim]) + b"".join(size.to_bytes(4, "big") for size in values.shape)
+
+
 def content(data: bytes, where: str) -> bytes:
     """The bytes of an IDX file without gzip, sure to be as many as its header declares. Raises as :func:`read_idx`."""
     if data[:2] == b"\x1f\x8b":
@@ -68,7 +79,8 @@ def find_idx(folder: Path, classes: Sequence[str] = ()) -> Manifest | None:
 
     Args:
         folder: Looked in: itself, ``raw/``, and ``NAME/raw/``.
-        classes: The name of label 0, 1, ...; without them the values that occur are the names.
+        classes: The name of label 0, 1, ...; without them those of a ``classes.txt`` beside the files, and without one
+            the values that occur are the names.
 
     Raises:
         DataError: D116 for damaged files, D117 when a file is missing or when there are several sets to choose from.
@@ -81,8 +93,12 @@ def find_idx(folder: Path, classes: Sequence[str] = ()) -> Manifest | None:
     if not places:
         return None
     roles, notes = roles_in(places[0])
+    named = places[0] / CLASSES
+    if not classes and named.is_file():
+        classes = read_file(named).decode("utf-8-sig", "surrogateescape").splitlines()
+        notes = [*notes, f"the names of the classes are those of {CLASSES}"]
     parts = []
-    for split in sorted({split for split, _ in roles}, reverse=True):
+    for split in (name for name in SPLITS if (name, "images") in roles):
         images, labels = roles[split, "images"], roles[split, "labels"]
         file = images.relative_to(folder).as_posix()
         pixels = as_pictures(read_idx(read_file(images), str(images)), str(images))
@@ -110,7 +126,7 @@ def role_of(name: str) -> tuple[str, str] | None:
     ('test', 'labels')
     """
     match = _NAME.fullmatch(name)
-    return ("train" if match[1] == "train" else "test", match[2]) if match else None
+    return (match[1].replace("t10k", "test"), match[2]) if match else None
 
 
 def roles_in(folder: Path) -> tuple[Roles, list[str]]:

@@ -18,6 +18,7 @@ _PICTURES = {"jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "mpo"}
 _PACKED = (".tar", ".zip", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".csv")
 # what systems leave behind; no class is called so
 _CLUTTER = {"__macosx", "thumbs.db", "desktop.ini", "lost+found", "$recycle.bin", "system volume information", "@eadir"}
+#: what the folders of splits are called
 ROLES = {
     "train": "train",
     "training": "train",
@@ -39,6 +40,21 @@ def is_picture(path: str) -> bool:
 def is_hidden(name: str) -> bool:
     """Whether a file or folder is the system's or a tool's own, to be passed over and reported."""
     return name.startswith(".") or name.lower() in _CLUTTER
+
+
+def unfit(name: str) -> str:
+    """Why a class folder cannot have a name, or nothing."""
+    if not name.strip():
+        return "it is empty"
+    if "/" in name or "\\" in name or "\0" in name or name in (".", ".."):
+        return "it would lead to another folder"
+    if is_hidden(name):
+        return "dojang passes over folders of such names"
+    if name.lower() in ROLES:
+        return "it is that of a split"
+    if len(name.encode("utf-8", "surrogatepass")) > 255:
+        return "it has more than 255 bytes"
+    return ""
 
 
 @dataclass

@@ -77,7 +77,7 @@ def scan(
     began = time.perf_counter()
     count = len(manifest)
     looks = look(manifest, threads=threads, max_pixels=max_pixels, tick=lambda n: tick("looking at", n, count))
-    found = list(_each(manifest, looks, limits))
+    found = list(each(manifest, looks, limits))
     found += _all(manifest, limits)
     doubles = pairs(manifest, looks, tick=tick)
     found += _doubles(manifest, doubles)
@@ -105,7 +105,7 @@ def scan(
     return report, looks
 
 
-def _each(manifest: Manifest, looks: Looks, limits: Limits) -> Iterator[Finding]:
+def each(manifest: Manifest, looks: Looks, limits: Limits) -> Iterator[Finding]:
     """What is to be said of single pictures."""
     for path, error in looks.bad.items():
         # the path stands before it already

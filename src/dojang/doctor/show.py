@@ -22,26 +22,26 @@ def lines(report: Report, most: int = _MOST) -> Iterator[str]:
     """
     parts = [f"{many(report.pictures, 'picture')} in {pasted(report.data)}"]
     parts += [f"{name} {n:,}" for name, n in report.formats.items()]
-    yield from _folded(", ".join(parts))
+    yield from folded_lines(", ".join(parts))
     if report.sizes:
         small, middle, large = (f"{width:,} x {height:,}" for width, height in report.sizes)
         every = f"all {small}" if small == large else f"{small} to {large} (median {middle})"
         modes = ", ".join(f"{plain(name)} {n:,}" for name, n in report.modes.items())
-        yield from _folded(f"width x height {every}; {modes}")
+        yield from folded_lines(f"width x height {every}; {modes}")
     yield ""
     yield from _splits(report)
     for note in report.notes:
-        yield from _folded(f"note: {note}")
+        yield from folded_lines(f"note: {note}")
     kinds = [kind for kind in KINDS if report.of(kind)]
     for kind in kinds:
         yield ""
         found, about = report.of(kind), KINDS[kind]
-        yield from _folded(f"{about.gravity}: {about.title} ({len(found):,}): {about.advice}", "  ")
+        yield from folded_lines(f"{about.gravity}: {about.title} ({len(found):,}): {about.advice}", "  ")
         if about.gravity == NOTE and kind not in ("imbalance", "huge"):
             continue
         for finding in found[:most]:
             names = " = ".join(plain(path) for path in finding.paths)
-            yield from _folded(": ".join(part for part in (names, finding.words) if part), "    ", "  ")
+            yield from folded_lines(": ".join(part for part in (names, finding.words) if part), "    ", "  ")
         if len(found) > most:
             yield f"  and {len(found) - most:,} more (--json or --html FILE has all)"
     yield ""
@@ -72,7 +72,8 @@ def _cut(name: str, most: int) -> str:
     return name if len(name) <= most else name[: most - 3] + "..."
 
 
-def _folded(text: str, inset: str = "  ", first: str = "") -> list[str]:
+def folded_lines(text: str, inset: str = "  ", first: str = "") -> list[str]:
+    """Text broken between words, 80 columns wide."""
     return textwrap.wrap(
         text, _WIDE, initial_indent=first, subsequent_indent=inset, break_on_hyphens=False, break_long_words=True
     )

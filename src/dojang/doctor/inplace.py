@@ -1,0 +1,336 @@
+"""A plan carried out in place: nothing is deleted, what goes lies beside the data afterwards.
+
+Everything is a move, and every move is written down before the first is made.  Each picture goes over a waiting place,
+``TAKEN/moving/17``, so names may be swapped; marks say which half is done.  Where a picture is, after a kill at any
+moment, follows: at its waiting place if something is there, else at its old place before the mark "waiting", and at its
+new one after it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from dojang import files
+from dojang.data.decode import MAX_PIXELS
+from dojang.data.manifest import Manifest, bad_line, csv_line, csv_rows, pasted, plain
+from dojang.doctor.apply import Tick, changed, content
+from dojang.doctor.places import folder_of
+from dojang.doctor.plan import KEEP, Line, Plan, check
+from dojang.errors import ConfigError, DataError, DojangError, ResourceError, listing
+
+#: marks in the order in which they are written
+WAITING, DONE, BACK, UNDONE = "waiting", "done", "back", "undone"
+_COLUMNS = ("number", "from", "to", "taken")
+
+
+class Move(NamedTuple):
+    """One move of the journal.
+
+    Args:
+        number: Of its waiting place.
+        old: Where it was in the data; "" for what dojang encoded, which begins at the waiting place.
+        new: Where it goes: in the data, or below ``TAKEN`` where ``taken``.
+    """
+
+    number: int
+    old: str
+    new: str
+    taken: bool
+
+
+@dataclass(frozen=True)
+class Journal:
+    """What is known of a clean in place.
+
+    Args:
+        folder: The folder beside the data, ``TAKEN``.
+        data: The data.
+        moves: In order.
+        made: Folders of the data that are made for it.
+    """
+
+    folder: Path
+    data: Path
+    moves: tuple[Move, ...]
+    made: tuple[str, ...]
+
+    def waiting(self, move: Move) -> Path:
+        return self.folder / "moving" / str(move.number)
+
+    def old(self, move: Move) -> Path:
+        return self.data / move.old
+
+    def new(self, move: Move) -> Path:
+        return (self.folder if move.taken else self.data) / move.new
+
+    def marks(self) -> list[str]:
+        """The marks that are written, in order."""
+        path = self.folder / "marks.txt"
+        return files.read_text(path).split() if path.exists() else []
+
+    def mark(self, word: str) -> None:
+        """Write a mark, after everything before it is on the disk."""
+        files.flush_folder(self.folder / "moving")
+        # a word that a kill cut short stays a word of its own
+        files.append_text(self.folder / "marks.txt", f"\n{word}\n")
+
+    @property
+    def undo(self) -> str:
+        return f"dojang clean --undo {pasted(str(self.folder))}"
+
+
+def rearrange(
+    manifest: Manifest,
+    plan: Plan,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    tick: Tick = lambda stage, done, total: None,
+) -> Journal | None:
+    """Carry out a plan in the data's own folder.
+
+    Args:
+        tick: Called with "moving", the moves done and their number.
+
+    Returns:
+        The journal, whose folder holds what was taken out; None where there was nothing to do.
+
+    Raises:
+        ConfigError: C260 for data that cannot be changed in place.
+        DataError: D151 to D153, D156; D157 where an earlier one is not finished; D158 where something is in the way.
+        ResourceError: R401 and R402, with what to do about the half that is done.
+    """
+    data = _own_folder(manifest)
+    check(plan, manifest.paths)
+    moves, fresh = _moves(plan)
+    if not moves:
+        return None
+    _check_way(data, plan, moves)
+    taken = files.numbered(data.parent, f"{data.name}-taken-out")
+    above = {folder for move in moves if not move.taken for folder in _above(move.new)}
+    made = sorted(folder for folder in above if not os.path.lexists(data / folder))
+    journal = Journal(taken, data, tuple(moves), tuple(made))
+    try:
+        files.make_folder(taken / "moving")
+        files.write_text(taken / "plan.csv", plan.to_csv())
+        # what can fail of a picture fails before the first move
+        for number, line in fresh.items():
+            files.write_bytes(journal.folder / "moving" / str(number), content(manifest, line, max_pixels))
+        _write(journal)
+    except DojangError:
+        # nothing is in it but what was just made
+        files.remove_folder(taken)
+        raise
+    _carry_out(journal, tick)
+    return journal
+
+
+def _carry_out(journal: Journal, tick: Tick) -> None:
+    total = 2 * len(journal.moves)
+    try:
+        for done, move in enumerate(journal.moves, 1):
+            if move.old:
+                files.move(journal.old(move), journal.waiting(move))
+            tick("moving", done, total)
+        journal.mark(WAITING)
+        for done, move in enumerate(journal.moves, len(journal.moves) + 1):
+            files.make_folder(journal.new(move).parent)
+            files.move(journal.waiting(move), journal.new(move))
+            tick("moving", done, total)
+        _take_emptied(journal)
+        journal.mark(DONE)
+    except ResourceError as error:
+        raise ResourceError(
+            error.code,
+            error.what,
+            context="Not all is moved; nothing is lost, and the journal knows where everything is.",
+            fix=f"{journal.undo}, then once more.",
+        ) from error
+
+
+def read_journal(folder: str | Path) -> Journal:
+    """The journal in a folder that a clean in place has made.
+
+    Raises:
+        DataError: D159 where there is none; D111 where it holds what dojang does not write.
+    """
+    taken = Path(folder)
+    if not (taken / "journal.csv").is_file():
+        beside = taken.with_name(f"{taken.resolve().name}-taken-out")
+        raise DataError(
+            "D159",
+            f"{os.fspath(folder)!r} holds no journal of a clean in place.",
+            context="A folder made by --out is new: the data that it was made of is as it was.",
+            fix=f"give the folder beside the data: dojang clean --undo {pasted(str(beside))}",
+        )
+    name = str(taken / "journal.csv")
+    rows = csv_rows(files.read_text(name), name)
+    next(rows, None)
+    moves, made, data = [], [], ""
+    for line, fields in rows:
+        number, old, new, kind = fields if len(fields) == len(_COLUMNS) else ("", "", "", "")
+        if kind == "data":
+            data = new
+            continue
+        # it is written by dojang, but may have come from anywhere
+        if not (number.isdecimal() or kind == "made") or _leads_out(old) or _leads_out(new):
+            raise bad_line(name, line, "it is no line that dojang writes", fix="undo with the journal as it was.")
+        if kind == "made":
+            made.append(new)
+        else:
+            moves.append(Move(int(number), old, new, kind == "taken"))
+    # the two lie beside each other also where both were moved together
+    beside = taken.resolve().parent / Path(data).name
+    return Journal(taken.resolve(), beside if beside.is_dir() else Path(data), tuple(moves), tuple(made))
+
+
+def _leads_out(path: str) -> bool:
+    return path.startswith("/") or ".." in path.split("/") or "\0" in path
+
+
+def _write(journal: Journal) -> None:
+    lines = [csv_line(_COLUMNS), csv_line(("", "", str(journal.data), "data"))]
+    lines += [csv_line(("", "", folder, "made")) for folder in journal.made]
+    for number, old, new, taken in journal.moves:
+        lines.append(csv_line((str(number), old, new, "taken" if taken else "")))
+    files.write_text(journal.folder / "journal.csv", "".join(lines))
+
+
+def _own_folder(manifest: Manifest) -> Path:
+    data = folder_of(manifest)
+    if data is None:
+        raise ConfigError(
+            "C260",
+            f"{manifest.source.name!r} cannot be changed in place: it is no folder of class folders.",
+            fix="--out NEW makes a new folder of it.",
+        )
+    return data.resolve()
+
+
+def check_no_other(data: Path) -> None:
+    """Make sure that no clean of a folder in place is half done. Raises DataError D157."""
+    for path in sorted(data.parent.glob("*-taken-out*")):
+        if not path.name.startswith(f"{data.name}-taken-out") or not (path / "journal.csv").is_file():
+            continue
+        journal = read_journal(path)
+        if journal.data != data:
+            continue
+        marks = journal.marks()
+        if (DONE not in marks and UNDONE not in marks) or (BACK in marks and UNDONE not in marks):
+            raise DataError(
+                "D157",
+                f"a clean of {str(data)!r} in place was stopped half-way: some of its pictures are in {str(path)!r}.",
+                fix=journal.undo,
+            )
+
+
+def _moves(plan: Plan) -> tuple[list[Move], dict[int, Line]]:
+    """The moves, and by their numbers what is encoded anew."""
+    moves: list[Move] = []
+    fresh: dict[int, Line] = {}
+    for line in plan.lines:
+        if not line.stays:
+            moves.append(Move(len(moves), line.path, f"out/{line.path}", True))
+        elif line.action != KEEP:
+            moves.append(Move(len(moves), line.path, f"originals/{line.path}", True))
+            fresh[len(moves)] = line
+            moves.append(Move(len(moves), "", line.to, False))
+        elif line.to != line.path:
+            moves.append(Move(len(moves), line.path, line.to, False))
+    return moves, fresh
+
+
+def _check_way(data: Path, plan: Plan, moves: Iterable[Move]) -> None:
+    """Everything that would stop half-way, found before the first move."""
+    device = os.stat(data.parent).st_dev
+    leaving = {move.old for move in moves if move.old}
+    digests = {line.path: line.sha256.strip().lower() for line in plan.lines}
+    looked: dict[str, None] = {}
+    for move in moves:
+        for folder in (*_above(move.old), *(() if move.taken else _above(move.new))):
+            looked[folder] = None
+        if move.old:
+            path = data / move.old
+            if path.is_symlink():
+                raise _link(move.old)
+            if digests[move.old] and files.sha256_of(path) != digests[move.old]:
+                raise changed(move.old)
+        if not move.taken and move.new not in leaving and os.path.lexists(data / move.new):
+            raise _in_the_way([move.new])
+    for folder in looked:
+        path = data / folder
+        if path.is_symlink():
+            raise _link(folder)
+        if not os.path.lexists(path):
+            continue
+        if not path.is_dir():
+            raise _in_the_way([folder])
+        if os.stat(path).st_dev != device:
+            raise ConfigError(
+                "C260",
+                f"{plain(folder)} is on another disk than {str(data.parent)!r}, where what is taken out would go.",
+                fix="--out NEW makes a new folder.",
+            )
+    for path in (data.parent, data, *(data / folder for folder in looked)):
+        if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+            raise ResourceError(
+                "R402",
+                f"cannot write {str(path)!r}: Permission denied.",
+                context="Nothing was moved.",
+                fix=f"chmod u+wx {pasted(str(path))} (as its owner), or --out NEW.",
+            )
+
+
+def _link(path: str) -> ConfigError:
+    return ConfigError(
+        "C260",
+        f"{plain(path)} is a link; what it leads to is not changed in place.",
+        fix="--out NEW makes a new folder, in which every picture is a file of its own.",
+    )
+
+
+def _in_the_way(paths: list[str]) -> DataError:
+    return DataError(
+        "D158",
+        f"something stands where pictures are to go: {listing(map(plain, paths), most=3)}.",
+        context="Nothing is overwritten, and nothing was moved.",
+        fix="move it elsewhere, and start again.",
+    )
+
+
+def _above(path: str) -> list[str]:
+    """The folders that a path lies in, the innermost first."""
+    found = []
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        found.append(path)
+    return found
+
+
+def _take_emptied(journal: Journal) -> None:
+    """Folders that held nothing but what has moved go to ``TAKEN/emptied/``, by number, the outermost of each."""
+    left: set[str] = set()
+    for move in journal.moves:
+        for folder in _above(move.old):
+            if folder not in left and holds_nothing(journal.data / folder):
+                left.add(folder)
+    outer = sorted(folder for folder in left if not set(_above(folder)) & left)
+    if not outer:
+        return
+    # written before the first is moved
+    text = csv_line(("number", "from")) + "".join(csv_line((str(i), name)) for i, name in enumerate(outer))
+    files.write_text(journal.folder / "emptied.csv", text)
+    files.make_folder(journal.folder / "emptied")
+    for number, name in enumerate(outer):
+        files.move(journal.data / name, journal.folder / "emptied" / str(number))
+
+
+def holds_nothing(folder: Path) -> bool:
+    """Whether there is no file at all in a folder and below; links are files."""
+    return folder.is_dir() and not any(
+        names or any(os.path.islink(os.path.join(place, name)) for name in inner)
+        for place, inner, names in os.walk(folder)
+    )
