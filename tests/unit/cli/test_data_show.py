@@ -142,6 +142,7 @@ def test_flat_data_is_divided_first(tmp_path: Path) -> None:
     assert found.shape == (6, 6, 1) and found.whitening.vectors.shape[1] == 36
 
 
+@pytest.mark.slow
 def test_mnists_figures(shared_data: Path) -> None:
     if not (shared_data / "mnist").is_dir() and not (shared_data / "MNIST").is_dir():
         pytest.skip("no MNIST here")
