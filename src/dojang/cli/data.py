@@ -1,4 +1,4 @@
-"""`dojang data ...`: verbs on data beside scan, clean and split. Each is a file data_VERB.py, imported when it is used."""
+"""`dojang data VERB ...`. Each verb is a file data_VERB.py here, imported only when it is used."""
 
 from __future__ import annotations
 

@@ -40,23 +40,28 @@ class Whitening:
 
     def centred(self, x: np.ndarray) -> np.ndarray:
         """Each feature minus its mean: float64 (n, d), around 0."""
-        return np.asarray(x, np.float64) - self.mean
+        centred: np.ndarray = np.asarray(x, np.float64) - self.mean
+        return centred
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
         """Centred, and divided by the deviation: float64 (n, d), of mean 0 and deviation 1."""
-        return self.centred(x) / self.deviation
+        scaled: np.ndarray = self.centred(x) / self.deviation
+        return scaled
 
     def rotated(self, x: np.ndarray) -> np.ndarray:
         """Centred, and seen along the eigenvectors: float64 (n, k), no two of them correlated."""
-        return self.centred(x) @ self.vectors.T
+        rotated: np.ndarray = self.centred(x) @ self.vectors.T
+        return rotated
 
     def pca(self, x: np.ndarray) -> np.ndarray:
         """Rotated, and each direction divided by its deviation: float64 (n, k), whose covariance is the identity."""
-        return self.rotated(x) / np.sqrt(self.values + self.epsilon)
+        white: np.ndarray = self.rotated(x) / np.sqrt(self.values + self.epsilon)
+        return white
 
     def zca(self, x: np.ndarray) -> np.ndarray:
         """Whitened and rotated back: float64 (n, d); of all whitenings the one nearest to the centred data."""
-        return self.pca(x) @ self.vectors
+        white: np.ndarray = self.pca(x) @ self.vectors
+        return white
 
 
 def fit(x: np.ndarray, epsilon: float = 0.0) -> Whitening:

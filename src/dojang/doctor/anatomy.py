@@ -16,7 +16,7 @@ from dojang.errors import ConfigError, many
 # a whole picture up to this side is shown in numbers, of larger ones a part
 _WHOLE, _PART = 32, 8
 _NAMES, _TINTS = ("red", "green", "blue"), ((255, 60, 60), (60, 220, 60), (90, 130, 255))
-_SIDE = 320
+_SIDE, _SOME = 320, 18
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Anatomy:
         levels: uint8 (h, w, c), c 1 for gray and 3 for red, green and blue.
         top, left: Where the part begins, in pixels.
         part: Its height and width.
+        pixel: Row and column of the one whose place in the vector is worked out.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Anatomy:
     top: int
     left: int
     part: tuple[int, int]
+    pixel: tuple[int, int]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ class Anatomy:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""
-        shape = self._shape
+        shape, (y, x) = self._shape, self.pixel
         return {
             "picture": self.name,
             "height": shape[0],
@@ -61,10 +63,10 @@ class Anatomy:
                 for name, plane in self._planes
             ],
             "index": {
-                "y": self.top,
-                "x": self.left,
-                "channels_last": [flatten.last(self.top, self.left, c, shape) for c in range(shape[2])],
-                "channels_first": [flatten.first(self.top, self.left, c, shape) for c in range(shape[2])],
+                "y": y,
+                "x": x,
+                "channels_last": [flatten.last(y, x, c, shape) for c in range(shape[2])],
+                "channels_first": [flatten.first(y, x, c, shape) for c in range(shape[2])],
             },
         }
 
@@ -78,8 +80,9 @@ class Anatomy:
             said.append(f"{name}, from row {top}, column {left}:")
             part = plane[top : top + rows, left : left + columns]
             said += ["".join(f"{level:4d}" for level in row) for row in part.tolist()]
-        said.append(f"as a vector, the number at row {self.top}, column {self.left}, channel {channels - 1}:")
-        last, first = flatten.written_out(self.top, self.left, channels - 1, self._shape)
+        y, x = self.pixel
+        said.append(f"as a vector, the number at row {y}, column {x}, channel {channels - 1}:")
+        last, first = flatten.written_out(y, x, channels - 1, self._shape)
         return [*said, f"  channels last:  {last}", f"  channels first: {first}"]
 
     def page(self) -> str:
@@ -109,7 +112,7 @@ class Anatomy:
     def _picture(self) -> Section:
         height, width, _ = self._shape
         over: Markup | str = ""
-        words = ["The picture."]
+        words: list[str] = []
         if self.part != (height, width):
             places = (self.left / width, self.top / height, self.part[1] / width, self.part[0] / height)
             box = ";".join(
@@ -117,13 +120,8 @@ class Anatomy:
             )
             over = Markup('<i style="{}"></i>').format(box)
             words = [f"The framed part of {self.part[0]} x {self.part[1]} pixels is shown in numbers below."]
-        return (
-            "The picture",
-            words,
-            Markup('<div class="wide">{}</div>').format(
-                figure(self.levels, over=over, style="width:100%", side=2 * _SIDE)
-            ),
-        )
+        image = figure(self.levels, over=over, style="width:100%", side=2 * _SIDE)
+        return "The picture", words, Markup('<div class="wide">{}</div>').format(image)
 
     def _planes_shown(self) -> Section:
         shown = []
@@ -134,8 +132,8 @@ class Anatomy:
                 shown.append(figure(levels, words, style="width:100%", side=_SIDE))
         rows = [(name, f"{p.mean():.1f}", f"{p.std():.1f}", p.min(), p.max()) for name, p in self._planes]
         body = Markup('<div class="four">{}</div>').format(Markup("").join(shown))
-        words = ["Three gray pictures, one on the other: what is bright in a plane has much of its colour."]
-        return "Its colour planes", words, body + table(("channel", "mean", "deviation", "least", "most"), rows)
+        about = ["Three gray pictures, one on the other: what is bright in a plane has much of its colour."]
+        return "Its colour planes", about, body + table(("channel", "mean", "deviation", "least", "most"), rows)
 
     def _matrices(self) -> Section:
         tints = _TINTS if len(self.names) == 3 else ((255, 255, 255),)
@@ -149,24 +147,28 @@ class Anatomy:
     def _vector(self) -> Section:
         shape = self._shape
         height, width, channels = shape
-        y, x = self.top, self.left
-        rows = []
-        for c, name in enumerate(self.names):
-            last, first = flatten.written_out(y, x, c, shape)
-            rows.append((name, int(self.levels[y, x, c]), last, first))
-        body = table(("channel", "level", "channels last (H, W, C)", "channels first (C, H, W)"), rows)
-        some = min(24, self.levels.size)
-        for words, vector in (
-            ("channels last", self.levels.reshape(-1)),
-            ("channels first", self.levels.transpose(2, 0, 1).reshape(-1)),
-        ):
-            numbers = " ".join(map(str, vector[:some].tolist()))
-            body += lines_of([f"{words}: {numbers}{' ...' if some < vector.size else ''}"])
-        words = [
-            f"All {self.levels.size:,} numbers one after the other. Where the pixel at row y = {y}, column x = {x} stands, "
-            f"with H = {height}, W = {width}, C = {channels}:",
-        ]
-        return "As one vector", words, body
+        y, x = self.pixel
+        body = Markup("")
+        ways = (
+            ("Channels last", "(H, W, C): a pixel's colours stand together", flatten.last, (0, 1, 2)),
+            ("Channels first", "(C, H, W): each plane is a piece of its own", flatten.first, (2, 0, 1)),
+        )
+        for which, (title, order, place, axes) in enumerate(ways):
+            vector = self.levels.transpose(axes).reshape(-1)
+            sums = [
+                f"{name} {vector[place(y, x, c, shape)]}: {flatten.written_out(y, x, c, shape)[which]}"
+                for c, name in enumerate(self.names)
+            ]
+            begin = place(y, x, 0, shape)
+            some = vector[begin : begin + _SOME].tolist()
+            more = " ..." if begin + len(some) < vector.size else ""
+            sums.append(f"from {begin} on: {' '.join(map(str, some))}{more}")
+            body += Markup("<p><b>{}</b> {}</p>").format(title, order) + lines_of(sums)
+        about = (
+            f"All {self.levels.size:,} numbers one after the other, from 0. Where those of the pixel at row y = {y}, "
+            f"column x = {x} stand, with H = {height}, W = {width}, C = {channels}:"
+        )
+        return "As one vector", [about], body
 
 
 def anatomy(data: bytes | np.ndarray, name: str, at: tuple[int, int] | None = None) -> Anatomy:
@@ -189,8 +191,9 @@ def anatomy(data: bytes | np.ndarray, name: str, at: tuple[int, int] | None = No
     part = (height, width) if whole else (min(_PART, height), min(_PART, width))
     if at is None:
         top, left = (height - part[0]) // 2, (width - part[1]) // 2
+        pixel = height // 2, width // 2
     else:
-        top, left = at
+        top, left = pixel = at
         if not (0 <= top < height and 0 <= left < width):
             raise ConfigError(
                 "C202",
@@ -198,4 +201,4 @@ def anatomy(data: bytes | np.ndarray, name: str, at: tuple[int, int] | None = No
                 fix=f"--at {height // 2},{width // 2}",
             )
         part = (min(part[0], height - top), min(part[1], width - left))
-    return Anatomy(name, levels, top, left, part)
+    return Anatomy(name, levels, top, left, part, pixel)

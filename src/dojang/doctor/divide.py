@@ -79,8 +79,8 @@ def divide(
         done = split.assign(manifest, val=val, test=test, seed=seed)
         made = [done]
         if own and not resplit:
-            kept = ", ".join(name for name in own if name != "train" or done.splits == manifest.splits)
-            notes.append(f"left as the data brings it: {kept} (--resplit divides anew)")
+            stay = ", ".join(name for name in own if name != "train" or done.splits == manifest.splits)
+            notes.append(f"left as the data brings it: {stay} (--resplit divides anew)")
         notes += done.notes[before:]
     else:
         if test:

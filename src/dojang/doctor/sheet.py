@@ -26,7 +26,8 @@ _TEMPLATE = """<!doctype html>
 :root { color-scheme: light dark; --line: #8885; --dim: #737373; --ink: #222; --mark: #c8401f; --dot: #2f6f9f; }
 @media (prefers-color-scheme: dark) { :root { --dim: #9a9a9a; --ink: #ddd; --mark: #ff7a52; --dot: #79b8e8; } }
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 68rem; margin: 0 auto; padding: 1rem 1rem 4rem; }
-h1 { font-size: 1.4rem; overflow-wrap: anywhere; margin: .2rem 0 .6rem; } h2 { font-size: 1.1rem; margin: 2rem 0 .2rem; }
+h1 { font-size: 1.4rem; overflow-wrap: anywhere; margin: .2rem 0 .6rem; }
+h2 { font-size: 1.1rem; margin: 2rem 0 .2rem; }
 p { margin: .3rem 0; max-width: 46rem; } .dim { color: var(--dim); }
 code, .m td { font-family: ui-monospace, monospace; } code { overflow-wrap: anywhere; }
 .row { border-top: 1px solid var(--line); padding: .5rem 0 .2rem; }
@@ -41,11 +42,13 @@ img.p, .s img.p { image-rendering: pixelated; } img { display: block; max-width:
 table { border-collapse: collapse; margin: .6rem 0; } td, th { padding: .2rem .9rem .2rem 0; text-align: left; }
 th { font-weight: 600; } .n { text-align: right; font-variant-numeric: tabular-nums; }
 .m { margin: .2rem 0; } .m td { padding: 0 .25rem; font-size: .68rem; line-height: 1.5; text-align: right; }
+.m td { min-width: 1.5rem; } .all > div { max-width: 100%; } th { white-space: nowrap; }
 .m td.i { color: var(--dim); padding-right: .5rem; }
 .four { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.2rem, 1fr)); gap: .8rem; }
 .four figcaption { max-width: none; } .four svg { width: 100%; height: auto; color: var(--ink); }
 .four svg text { font-family: system-ui, sans-serif; }
-.wide { max-width: 20rem; } .over { position: relative; } .over i { position: absolute; outline: 2px solid var(--mark); }
+.wide { max-width: 20rem; } .over { position: relative; }
+.over i { position: absolute; outline: 2px solid var(--mark); }
 </style></head><body>
 <h1>{{ title }}</h1>
 {% for sentence in summary %}<p>{{ sentence }}</p>{% endfor %}
@@ -69,7 +72,8 @@ def sheet(title: str, summary: Sequence[str], sections: Iterable[Section]) -> st
     """
     # every name is escaped: a folder may be called <script>
     made = Environment(autoescape=True, undefined=StrictUndefined).from_string(_TEMPLATE)
-    return made.render(title=plain(title), summary=summary, sections=list(sections))
+    inert = [(plain(heading), list(map(plain, sentences)), body) for heading, sentences, body in sections]
+    return made.render(title=plain(title), summary=list(map(plain, summary)), sections=inert)
 
 
 def grid(rows: Iterable[tuple[str, Sequence[np.ndarray | tuple[np.ndarray, str]]]]) -> Markup:

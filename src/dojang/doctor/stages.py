@@ -19,7 +19,7 @@ from dojang.errors import ConfigError, many
 
 STAGES = ("original", "zero-centred", "scaled", "whitened")
 # pictures that are whitened, the sides to which they are made small, gray and colour, and what is added to variances
-_PICTURES, _GRAY_SIDE, _COLOUR_SIDE, EPSILON = 2000, 28, 24, 1e-3
+_PICTURES, _GRAY_SIDE, _COLOUR_SIDE, EPSILON = 2000, 28, 24, 1e-2
 # an array of so many features by as many takes half a minute
 _MOST_FEATURES = 3072
 _DOTS, _EXAMPLES, _VECTORS = 400, 6, 16
@@ -61,8 +61,9 @@ class Stages:
     def stage(self, name: str) -> np.ndarray:
         """The examples in a stage, float64 (n, h, w, c): every number treated for itself, or all together."""
         x = self.examples.reshape(len(self.examples), -1) / 255
-        how = {"original": lambda x: x, "zero-centred": self.whitening.centred, "scaled": self.whitening.scaled}
-        return np.asarray(how.get(name, self.whitening.zca)(x)).reshape(self.examples.shape)
+        white = self.whitening
+        how = {"zero-centred": white.centred, "scaled": white.scaled, "whitened": white.zca}
+        return (how[name](x) if name in how else x).reshape(self.examples.shape)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""
@@ -97,12 +98,12 @@ class Stages:
         kind = "gray" if len(self.mean) == 1 else "RGB"
         size = f"{self.height} x {self.width}, {kind}"
         said = [*self.notes, f"training part  {many(len(self.manifest), 'picture')}, {size}"]
-        for words, values in (("mean", self.mean), ("deviation", self.deviation)):
-            numbers = " ".join(f"{value:.4f}" for value in values)
-            levels = " ".join(f"{255 * value:.1f}" for value in values)
+        for words, measured in (("mean", self.mean), ("deviation", self.deviation)):
+            numbers = " ".join(f"{value:.4f}" for value in measured)
+            levels = " ".join(f"{255 * value:.1f}" for value in measured)
             said.append(f"{words:14} {numbers}  (of 255: {levels})")
         values = self.whitening.values
-        need = int(np.searchsorted(np.cumsum(values) / self.whitening.total, 0.9) + 1)
+        need = min(int(np.searchsorted(np.cumsum(values), 0.9 * self.whitening.total)) + 1, len(values))
         height, width, channels = self.shape
         said.append(
             f"{'whitened on':14} {many(self.pictures, 'picture')}, {height} x {width} x {channels} = "
@@ -174,7 +175,7 @@ def stages(
         pictures=count,
         whitening=fit(x, EPSILON),
         pixels=pixels,
-        dots=dict(zip(STAGES, (two, pair.centred(two), pair.scaled(two), pair.pca(two)), strict=True)),
+        dots=dict(zip(STAGES, (two, pair.centred(two), pair.scaled(two), _both(pair.pca(two))), strict=True)),
         pair=pair,
         notes=tuple(notes),
     )
@@ -186,8 +187,8 @@ def _check(shape: tuple[int, int, int], count: int, there: int) -> None:
         most = int((_MOST_FEATURES / shape[2]) ** 0.5)
         raise ConfigError(
             "C202",
-            f"--side {shape[0]} makes {features:,} numbers a picture; from 2 x 2 pixels to {_MOST_FEATURES:,} numbers can "
-            "be whitened.",
+            f"--side {shape[0]} makes {features:,} numbers a picture; from 2 x 2 pixels to {_MOST_FEATURES:,} numbers "
+            "can be whitened.",
             fix=f"--side {most}",
         )
     if count < 2:
@@ -220,11 +221,16 @@ def _mean_picture(prepared: Prepared) -> np.ndarray:
 
 
 def _two(x: np.ndarray, shape: tuple[int, int, int]) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """The pixel that varies most, but for the last column, and its neighbour on the right; green of a colour picture."""
+    """The pixel that varies most, and its neighbour on the right; of a colour picture, in green."""
     channel = shape[2] // 2
     spread = x.std(axis=0).reshape(shape)[:, :-1, channel]
     row, column = divmod(int(spread.argmax()), shape[1] - 1)
     return (row, column, channel), (row, column + 1, channel)
+
+
+def _both(white: np.ndarray) -> np.ndarray:
+    """Two columns, also where one of the directions, or both, has no variance."""
+    return np.pad(white, ((0, 0), (0, 2 - white.shape[1])))
 
 
 def _one_a_class(manifest: Manifest, chosen: np.ndarray) -> list[int]:

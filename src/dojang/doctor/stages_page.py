@@ -23,8 +23,8 @@ def page(found: Stages) -> str:
     kind = "gray" if len(found.mean) == 1 else "red, green, blue"
     summary = [
         *found.notes,
-        f"{many(len(found.manifest), 'picture')} of the training part, {found.height} x {found.width}, {kind}; levels are "
-        "from 0 to 1. No other picture was measured: validation and test must not be known beforehand.",
+        f"{many(len(found.manifest), 'picture')} of the training part, {found.height} x {found.width}, {kind}; levels "
+        "are from 0 to 1. No other picture was measured: validation and test must not be known beforehand.",
     ]
     sections = [_measured(found), _stages(found), _dots(found), _vectors(found)]
     return sheet(f"Preprocessing of {found.manifest.source.name}", summary, sections)
@@ -66,8 +66,8 @@ def _stages(found: Stages) -> Section:
     height, width, channels = found.shape
     features = height * width * channels
     words = [
-        f"Measured on {many(found.pictures, 'training picture')} of {height} x {width} pixels ({features:,} numbers each), "
-        f"here number by number. Whitening divides by the root of variance + {EPSILON:g}; along "
+        f"Measured on {many(found.pictures, 'training picture')} of {height} x {width} pixels ({features:,} numbers "
+        f"each), here number by number. Whitening divides by the root of variance + {EPSILON:g}; along "
         f"{len(found.whitening.values):,} of {features:,} directions anything varies. What is left is what a pixel's "
         "neighbours do not tell: edges.",
     ]
@@ -86,10 +86,10 @@ def _dots(found: Stages) -> Section:
         svg = _scatter(dots, axes)
         figures.append(Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(svg, words))
     words_above = [
-        f"Across, the pixel at row {row}, column {column}{green}; up, its neighbour at column {beside}; a dot for each of "
-        f"{many(len(found.dots['original']), 'picture')}. Neighbours are alike, so the dots lie along a line; the two "
-        "lines in the second drawing are the eigenvectors of their covariance, as long as one deviation. Whitening turns "
-        "them onto the axes and makes them equally long.",
+        f"Across, the pixel at row {row}, column {column}{green}; up, its neighbour at column {beside}; a dot for each "
+        f"of {many(len(found.dots['original']), 'picture')}. Neighbours are alike, so the dots lie along a line; the "
+        "two lines in the second drawing are the eigenvectors of their covariance, as long as one deviation. Whitening "
+        "turns them onto the axes and makes them equally long.",
     ]
     return "Two pixels", words_above, Markup('<div class="four">{}</div>').format(Markup("").join(figures))
 
@@ -111,8 +111,8 @@ def _scatter(dots: np.ndarray, axes: np.ndarray) -> Markup:
         Markup('<line x2="{}" y2="{}"/>').format(f"{scale * x:.1f}", f"{-scale * y:.1f}") for x, y in axes.tolist()
     )
     return Markup(
-        '<svg viewBox="-{e} -{e} {d} {d}" role="img"><g stroke="currentColor" stroke-opacity=".35"><line x1="-{e}" x2="{e}"/>'
-        '<line y1="-{e}" y2="{e}"/></g><g fill="var(--dot)" fill-opacity=".55">{circles}</g>'
+        '<svg viewBox="-{e} -{e} {d} {d}" role="img"><g stroke="currentColor" stroke-opacity=".35">'
+        '<line x1="-{e}" x2="{e}"/><line y1="-{e}" y2="{e}"/></g><g fill="var(--dot)" fill-opacity=".55">{circles}</g>'
         '<g stroke="var(--mark)" stroke-width="2.5">{lines}</g>'
         '<text x="{x}" y="-4" font-size="11" text-anchor="end" fill="currentColor">{most}</text></svg>'
     ).format(e=_EDGE, d=2 * _EDGE, circles=circles, lines=lines, x=_EDGE - 2, most=f"{most:.2g}")
@@ -124,10 +124,10 @@ def _vectors(found: Stages) -> Section:
     for value, vector in zip(values[:_VECTORS], vectors[:_VECTORS], strict=True):
         shown = signed(vector.reshape(found.shape), float(np.abs(vector).max()))
         pictures.append((shown, f"{100 * value / found.whitening.total:.1f} %"))
-    share = 100 * float(values[:_VECTORS].sum()) / found.whitening.total
+    share = 100 * float(values[:_VECTORS].sum()) / (found.whitening.total or 1.0)
     words = [
-        "The directions in which the pictures differ most, each with its share of all variance; gray is 0. Every picture is "
-        "the mean picture plus so much of each.",
+        "The directions in which the pictures differ most, each with its share of all variance; gray is 0. Every "
+        "picture is the mean picture plus so much of each.",
     ]
     return (
         "Eigenvectors",

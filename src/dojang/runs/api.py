@@ -64,7 +64,8 @@ class Model:
         """Train on pictures, and leave a run folder.
 
         Args:
-            data: A path, a data set's name, or (picture, label) pairs.
+            data: A path, a data set's name, or anything that :func:`dojang.from_pairs` takes: pairs, arrays, a dict
+                of splits, a data set of torchvision or Hugging Face.
             options: Those of ``dojang train --help``, with underscores (``batch_size=256``).
 
         Returns:
