@@ -9,14 +9,18 @@ import click
 from dojang import garbage, recipe
 from dojang.cli.flags import Command, Flag, flags, given
 from dojang.cli.main import print_json
-from dojang.data.options import DataOptions
+from dojang.data.options import AugmentOptions, DataOptions
 from dojang.errors import ConfigError
+from dojang.models.options import ModelOptions
 
 _OPTIONS = {
     name: entry
     for name, entry in recipe.options_of(DataOptions).items()
     if name in ("data_root", "download", "max_pixels", "imgsz", "fit", "val", "test", "bad")
 }
+_AUGMENT = recipe.options_of(AugmentOptions)
+# the network, whose recipe says what is done where nobody does
+_MODEL = {name: entry for name, entry in recipe.options_of(ModelOptions).items() if name == "model"}
 
 
 @garbage.unsearched()
@@ -36,10 +40,17 @@ def _show(
     **values: Any,
 ) -> None:
     options = recipe.build(DataOptions, given(values, _OPTIONS))
+    augment = given(values, _AUGMENT | _MODEL)
+    if augment and (preprocess or row is not None or picture is not None):
+        raise ConfigError(
+            "C200",
+            "augmentation is shown by itself, of the training pictures of DATA.",
+            fix="dojang data show digits --augment light",
+        )
     if (data is None) == (picture is None) or (preprocess and (row is not None or picture is not None)):
         raise ConfigError(
             "C200",
-            "what is to be shown? DATA; DATA with --preprocess; DATA with --row N; or --picture FILE.",
+            "what is to be shown? DATA; DATA with --preprocess, --augment POLICY or --row N; or --picture FILE.",
             fix="dojang data show digits --preprocess",
         )
 
@@ -58,6 +69,9 @@ def _show(
         shown = showing.picture(picture, at)
     elif row is not None:
         shown = showing.row(str(data), options, row, at)
+    elif augment:
+        wanted = augment | given(values, _OPTIONS) | {"seed": seed}
+        shown = showing.augmented(str(data), wanted, count=count)
     elif preprocess:
         several = cores() if threads is None else threads
         shown = showing.preprocessing(
@@ -81,7 +95,8 @@ def _show(
 command = Command(
     "show",
     callback=_show,
-    help="A page that shows pictures of each class; or what preprocessing does to them; or a picture as numbers.",
+    help="A page that shows pictures of each class; or what preprocessing or augmentation does to them; or a picture as "
+    "numbers.",
     params=[
         click.Argument(["data"], required=False),
         Flag(["preprocess", "--preprocess"], is_flag=True,
@@ -90,7 +105,7 @@ command = Command(
         Flag(["row", "--row"], type=click.IntRange(0), metavar="N", help="the same of picture N of DATA"),
         Flag(["at", "--at"], metavar="ROW,COLUMN", help="where the part that is shown in numbers begins [the middle]"),
         Flag(["out", "--out"], metavar="FILE", help="the page [show.html, show-2.html ...]"),
-        Flag(["count", "--count"], type=click.IntRange(1, 480), metavar="N", help="pictures of each class [8]"),
+        Flag(["count", "--count"], type=click.IntRange(1, 480), metavar="N", help="pictures of each class; of augmentation, in all [8]"),
         Flag(["pictures", "--pictures"], type=click.IntRange(2, 100_000), metavar="N",
              help="training pictures that are whitened [2000]"),
         Flag(["side", "--side"], type=click.IntRange(2, 55), metavar="N",
@@ -99,5 +114,6 @@ command = Command(
         Flag(["threads", "--threads"], type=click.IntRange(0, 256), help="that read and decode [one a core]"),
         Flag(["as_json", "--json"], is_flag=True, help="the numbers as JSON; a page only with --out"),
         *flags(_OPTIONS),
+        *flags(_AUGMENT | _MODEL),
     ],
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,25 @@ def preprocessing(data: str, options: DataOptions, **how: Any) -> Shown:
     """What normalisation does to the training part; see :func:`dojang.doctor.stages.stages`."""
     found = stages(_found(data, options), options, **how)
     return Shown(found.as_dict(), found.lines(), lambda: stages_page.page(found))
+
+
+def augmented(data: str, layer: Mapping[str, Any], *, count: int | None = None, threads: int = 0) -> Shown:
+    """Some training pictures before and after augmentation; see :func:`dojang.runs.preview.preview`.
+
+    Args:
+        layer: Checked options of a training.
+        count: Pictures; None shows eight.
+    """
+    # torch is loaded for this view alone
+    from dojang.doctor.before_after import page
+    from dojang.runs.preview import preview
+
+    given = DataOptions(**{name: layer[name] for name in ("data_root", "download") if name in layer})
+    found = preview(_found(data, given), [layer], pictures=count or 8, epochs=7, threads=threads)
+    options = dict(vars(found.recipe.augment))
+    lines = [f"augment: {found.words}", "validation and test pictures stay as they are."]
+    numbers = {"augment": found.words, "options": options, "pictures": list(found.paths)}
+    return Shown(numbers, lines, lambda: page(found, plain(data)))
 
 
 def picture(path: str, at: str | None = None) -> Shown:

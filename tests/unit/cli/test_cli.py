@@ -168,7 +168,8 @@ def test_three_ways_to_write_an_option(words: list[str], layer_of: Callable[...,
 
 ALIASES = [(alias, entry.name) for entry in OPTIONS.values() for alias in entry.facts["aliases"]]
 VALUES = {"optimizer": "sgd", "schedule": "linear", "flip": "none", "lr": "0.5", "clip": "0.5", "ema": "0.5"}
-VALUES |= {"weight_decay": "0.5", "final_lr": "0.5", "data_root": "a"}
+VALUES |= {"weight_decay": "0.5", "final_lr": "0.5", "data_root": "a", "augment": "light"}
+VALUES |= {"random_ops": "randaugment", "grey": "0.5", "erase": "0.5"}
 
 
 @pytest.mark.parametrize(("alias", "name"), ALIASES, ids=[alias for alias, _ in ALIASES])
