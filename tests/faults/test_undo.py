@@ -16,7 +16,8 @@ from PIL import Image
 from dojang import files
 from dojang.cli.main import main
 from dojang.data.scan import find
-from dojang.doctor.inplace import read_journal, rearrange
+from dojang.doctor.inplace import rearrange
+from dojang.doctor.journal import read_journal
 from dojang.doctor.plan import Line, Plan
 from dojang.doctor.undo import undo
 from dojang.errors import DojangError
@@ -203,6 +204,8 @@ def test_undo_refuses_what_stands_in_the_way(data: Path, capsys: pytest.CaptureF
     (data / "cat" / "2.png").rename(data / "cat" / "9.png")
     said = refusal(capsys, "clean", "--undo", "photos-taken-out")
     assert "DataError[D158]" in said and "cat/2.png is not where dojang put it" in said
+    (data.parent / "begun" / "moving").mkdir(parents=True)
+    assert "the clean was stopped before its first move" in refusal(capsys, "clean", "--undo", "begun")
     said = refusal(capsys, "clean", "--undo", "photos")
     assert "DataError[D159]: 'photos' holds no journal" in said and "--undo photos-taken-out" in said
 

@@ -14,7 +14,8 @@ from dojang.data.manifest import Manifest, pasted
 from dojang.data.named import NAMES
 from dojang.data.scan import find
 from dojang.doctor.apply import Tick, copy_to, outside, record_of
-from dojang.doctor.inplace import check_no_other, rearrange
+from dojang.doctor.inplace import rearrange
+from dojang.doctor.journal import check_no_other
 from dojang.doctor.places import folder_of, no_files
 from dojang.doctor.plan import Plan, check, read_plan
 from dojang.doctor.repairs import Repairs, make

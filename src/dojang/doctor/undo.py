@@ -8,7 +8,7 @@ from pathlib import Path
 from dojang import files
 from dojang.data.manifest import csv_rows, plain
 from dojang.doctor.apply import Tick
-from dojang.doctor.inplace import BACK, UNDONE, WAITING, Journal, read_journal
+from dojang.doctor.journal import BACK, UNDONE, WAITING, Journal, read_journal
 from dojang.errors import DataError, listing
 
 
