@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dojang import files
+from dojang import files, folders
 from dojang.errors import ConfigError, ResourceError, SecurityError
 
 WRITABLE = "choose a place you can write: --out, --project FOLDER (or DOJANG_CACHE=FOLDER for the cache)."
@@ -236,7 +236,7 @@ def test_r401_for_every_kind_of_full(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert caught.value.code == "R401"
     assert f"free on {str(tmp_path)!r} ({os.strerror(number)})." in caught.value.what
     with pytest.raises(ResourceError, match="R401"):
-        files.numbered(tmp_path, "train")
+        folders.numbered(tmp_path, "train")
 
 
 def test_r402_of_a_place_that_is_a_file(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_r402_of_a_place_that_is_a_file(tmp_path: Path) -> None:
     for act in (
         lambda: files.write_text(path, ""),
         lambda: files.append_text(path, ""),
-        lambda: files.numbered(path, "train"),
+        lambda: folders.numbered(path, "train"),
         lambda: _lock(path),
     ):
         with pytest.raises(ResourceError) as caught:
@@ -269,8 +269,8 @@ def test_a_folder_that_may_not_be_written(read_only: Path, as_nobody: AsNobody) 
         new: [
             lambda: files.write_text(new, "new"),
             lambda: files.append_text(new, "new"),
-            lambda: files.numbered(read_only, "new.txt"),
-            lambda: files.numbered(read_only, "new.txt", exist_ok=True),
+            lambda: folders.numbered(read_only, "new.txt"),
+            lambda: folders.numbered(read_only, "new.txt", exist_ok=True),
             lambda: _lock(new),
         ],
         old: [
@@ -279,7 +279,7 @@ def test_a_folder_that_may_not_be_written(read_only: Path, as_nobody: AsNobody) 
             lambda: files.append_text(old, "new"),
             lambda: _lock(old),
         ],
-        new / "er": [lambda: files.write_text(new / "er", "new"), lambda: files.numbered(new, "er")],
+        new / "er": [lambda: files.write_text(new / "er", "new"), lambda: folders.numbered(new, "er")],
     }
     for path, several in acts.items():
         for act in several:
@@ -353,32 +353,32 @@ def test_a_link_that_leads_outside(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    found = [files.numbered(tmp_path / "runs" / "classify", "train") for _ in range(3)]
+    found = [folders.numbered(tmp_path / "runs" / "classify", "train") for _ in range(3)]
     assert [path.name for path in found] == ["train", "train2", "train3"]
     assert all(path.is_dir() for path in found)
     # the first free number is taken
     found[1].rmdir()
-    assert files.numbered(tmp_path / "runs" / "classify", "train") == found[1]
+    assert folders.numbered(tmp_path / "runs" / "classify", "train") == found[1]
 
 
 def test_a_file_of_that_name_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "train").write_bytes(b"mine")
     (tmp_path / "train2").symlink_to(tmp_path / "nowhere")
-    assert files.numbered(tmp_path, "train").name == "train3"
+    assert folders.numbered(tmp_path, "train").name == "train3"
     assert (tmp_path / "train").read_bytes() == b"mine"
 
 
 def test_exist_ok_takes_the_folder_that_is_there(tmp_path: Path) -> None:
-    first = files.numbered(tmp_path, "train", exist_ok=True)
+    first = folders.numbered(tmp_path, "train", exist_ok=True)
     (first / "a").write_bytes(b"")
-    assert files.numbered(tmp_path, "train", exist_ok=True) == first
+    assert folders.numbered(tmp_path, "train", exist_ok=True) == first
     assert names(tmp_path) == ["train"]
 
 
 def test_exist_ok_refuses_a_file(tmp_path: Path) -> None:
     (tmp_path / "train").write_bytes(b"mine")
     with pytest.raises(ConfigError) as caught:
-        files.numbered(tmp_path, "train", exist_ok=True)
+        folders.numbered(tmp_path, "train", exist_ok=True)
     assert str(caught.value) == (
         f"ConfigError[C205]: {str(tmp_path / 'train')!r} is a file; a folder is needed.\n  Fix: --name other"
     )
@@ -390,7 +390,7 @@ def test_two_that_begin_at_once_get_two_folders(tmp_path: Path) -> None:
 
     def begin() -> None:
         start.wait()
-        found.append(files.numbered(tmp_path, "train"))
+        found.append(folders.numbered(tmp_path, "train"))
 
     threads = [threading.Thread(target=begin) for _ in range(8)]
     for thread in threads:
@@ -425,20 +425,20 @@ def test_only_the_temporaries_of_the_dead_go(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     for name in (*gone, *kept):
         (tmp_path / name).write_bytes(b"")
-    assert files.clear_temporaries(tmp_path) == [Path(name).name for name in gone]
+    assert folders.clear_temporaries(tmp_path) == [Path(name).name for name in gone]
     left = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
     assert sorted(left) == sorted(kept)
-    assert files.clear_temporaries(tmp_path) == []
+    assert folders.clear_temporaries(tmp_path) == []
 
 
 def test_a_living_process_keeps_its_temporary(tmp_path: Path) -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         (tmp_path / f".a.{child.pid}.dojang-tmp").write_bytes(b"")
-        assert files.clear_temporaries(tmp_path) == []
+        assert folders.clear_temporaries(tmp_path) == []
     finally:
         child.communicate(b"\n")
-    assert len(files.clear_temporaries(tmp_path)) == 1
+    assert len(folders.clear_temporaries(tmp_path)) == 1
 
 
 def test_the_temporaries_of_another_user_are_his(tmp_path: Path, as_nobody: AsNobody) -> None:
@@ -460,7 +460,7 @@ def test_what_a_writer_leaves_has_a_name_that_is_cleared(tmp_path: Path) -> None
     child = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.bin")], check=False)
     assert child.returncode == 137
     [left] = names(tmp_path)
-    assert files.clear_temporaries(tmp_path) == [left]
+    assert folders.clear_temporaries(tmp_path) == [left]
     assert names(tmp_path) == []
 
 
@@ -536,7 +536,7 @@ def test_removing(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"1")
     files.remove(tmp_path / "a")
     files.remove(tmp_path / "a")
-    files.remove_folder(tmp_path / "store")
+    folders.remove_folder(tmp_path / "store")
     assert names(tmp_path) == []
 
 
@@ -546,17 +546,17 @@ def test_a_move_never_replaces_anything(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to("nowhere")
     for target in ("b", "dangling", "none/x"):
         with pytest.raises(ResourceError, match="R402"):
-            files.move(tmp_path / "a", tmp_path / target)
+            folders.move(tmp_path / "a", tmp_path / target)
     assert (tmp_path / "a").read_text() == "a" and (tmp_path / "b").read_text() == "b"
-    files.move(tmp_path / "a", tmp_path / "c")
+    folders.move(tmp_path / "a", tmp_path / "c")
     assert (tmp_path / "c").read_text() == "a"
 
 
 def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
-    half = files.unfinished(tmp_path / "new")
+    half = folders.unfinished(tmp_path / "new")
     files.write_bytes(half / "deep" / "a.bin", b"1", flush=False)
     assert half.name == "new.unfinished" and not (tmp_path / "new").exists()
-    files.finish(tmp_path / "new")
+    folders.finish(tmp_path / "new")
     assert (tmp_path / "new" / "deep" / "a.bin").read_bytes() == b"1" and not half.exists()
     with pytest.raises(ConfigError, match="C202"):
         files.must_be_new(tmp_path / "new", fix="--out NEW", flag="--out")

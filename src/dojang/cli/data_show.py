@@ -57,7 +57,7 @@ def _show(
     with garbage.importing():
         from pathlib import Path
 
-        from dojang import files
+        from dojang import files, folders
         from dojang.cli.progress import reporter, say
         from dojang.data.ahead import cores
         from dojang.doctor import showing
@@ -81,7 +81,7 @@ def _show(
         shown = showing.sample(str(data), options, count=count, seed=seed)
     progress.end()
     # a program that asks for numbers wants no page but one that it names
-    place = Path(out) if out else None if as_json else files.free_name(Path("show.html"))
+    place = Path(out) if out else None if as_json else folders.free_name(Path("show.html"))
     if place is not None:
         files.write_text(place, shown.page())
     if as_json:
@@ -95,8 +95,8 @@ def _show(
 command = Command(
     "show",
     callback=_show,
-    help="A page that shows pictures of each class; or what preprocessing or augmentation does to them; or a picture as "
-    "numbers.",
+    help="A page that shows pictures of each class; or what preprocessing or augmentation does to them; or a picture "
+    "as numbers.",
     params=[
         click.Argument(["data"], required=False),
         Flag(["preprocess", "--preprocess"], is_flag=True,
@@ -105,7 +105,8 @@ command = Command(
         Flag(["row", "--row"], type=click.IntRange(0), metavar="N", help="the same of picture N of DATA"),
         Flag(["at", "--at"], metavar="ROW,COLUMN", help="where the part that is shown in numbers begins [the middle]"),
         Flag(["out", "--out"], metavar="FILE", help="the page [show.html, show-2.html ...]"),
-        Flag(["count", "--count"], type=click.IntRange(1, 480), metavar="N", help="pictures of each class; of augmentation, in all [8]"),
+        Flag(["count", "--count"], type=click.IntRange(1, 480), metavar="N",
+             help="pictures of each class; of augmentation, in all [8]"),
         Flag(["pictures", "--pictures"], type=click.IntRange(2, 100_000), metavar="N",
              help="training pictures that are whitened [2000]"),
         Flag(["side", "--side"], type=click.IntRange(2, 55), metavar="N",

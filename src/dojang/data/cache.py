@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from dojang import files
+from dojang import files, folders
 from dojang.errors import ConfigError, ResourceError
 
 LIMIT = 40 * 10**9
@@ -46,7 +46,7 @@ def entries() -> list[Entry]:
 def clear(several: list[Entry]) -> None:
     """Remove stores; they are made again when they are needed."""
     for entry in several:
-        files.remove_folder(entry.path)
+        folders.remove_folder(entry.path)
 
 
 def make_room(need: int) -> None:
@@ -66,7 +66,7 @@ def make_room(need: int) -> None:
             fix="DOJANG_CACHE_LIMIT=40e9",
         ) from None
     # a build that was killed leaves gigabytes
-    files.clear_temporaries(folder())
+    folders.clear_temporaries(folder())
     if need > limit:
         raise ResourceError(
             "R403",

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dojang import files
+from dojang import files, folders
 from dojang.data import idx
 from dojang.data.layout import unfit
 from dojang.data.manifest import SPLITS, Manifest, plain
@@ -143,7 +143,7 @@ def _idx(made: Prepared, out: Path, tick: Tick) -> None:
     broken = [name for name in classes if len(name.splitlines()) != 1]
     if broken:
         raise _cannot(f"{idx.CLASSES} has a name a line, and {broken[0]!r} has a line break or nothing", "--format npz")
-    half = files.unfinished(out)
+    half = folders.unfinished(out)
     files.must_be_new(half, fix="move it elsewhere, or --out another")
     for split, rows in _parts(made.manifest):
         pixels = _block(made, rows)
@@ -153,14 +153,14 @@ def _idx(made: Prepared, out: Path, tick: Tick) -> None:
                 file.write(idx.header(values))
                 file.write(np.ascontiguousarray(values).data)
     files.write_text(half / idx.CLASSES, "".join(f"{name}\n" for name in classes))
-    files.finish(out)
+    folders.finish(out)
 
 
 def _folders(made: Prepared, out: Path, tick: Tick) -> None:
     for name in made.manifest.classes:
         if problem := unfit(name):
             raise _cannot(f"the class {name!r} cannot be a folder: {problem}", "--format npz")
-    half = files.unfinished(out)
+    half = folders.unfinished(out)
     files.must_be_new(half, fix="move it elsewhere, or --out another")
     names = _names(made.manifest)
     count = len(made.manifest)
@@ -169,7 +169,7 @@ def _folders(made: Prepared, out: Path, tick: Tick) -> None:
         Image.fromarray(picture).save(file, "PNG", compress_level=6)
         files.write_bytes(files.safe_join(half, names[row]), file.getvalue(), flush=False)
         tick("writing", row + 1, count)
-    files.finish(out)
+    folders.finish(out)
 
 
 def _names(manifest: Manifest) -> list[str]:

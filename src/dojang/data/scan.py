@@ -21,9 +21,9 @@ def find(data: str | Path, data_root: str | Path | None = None, download: bool =
 
     Args:
         data: A folder of class folders, with or without train/ val/ test/ above them; a tar or zip of one, read in
-            place; a CSV of path,label[,split][,group]; a folder of IDX or CIFAR files, or of ``save_to_disk``; an npz of
-            x_train, y_train, ...; a name such as "mnist", or "hf:NAME" of the library datasets. What exists on the disk
-            wins over a name.
+            place; a CSV of path,label[,split][,group]; a folder of IDX or CIFAR files, or of ``save_to_disk``; an npz
+            of x_train, y_train, ...; a name such as "mnist", or "hf:NAME" of the library datasets. What exists on the
+            disk wins over a name.
         data_root: Where data sets by name are looked for and kept.
         download: Whether a data set by name may be fetched.
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from dojang import files
+from dojang import files, folders
 from dojang.data.layout import is_hidden, is_picture
 from dojang.data.manifest import Manifest, pasted, plain, same_name
 from dojang.data.sources import FolderSource
@@ -129,12 +129,12 @@ def grow(
     """
     root, source = Path(root), manifest.source
     check(manifest, root, how)
-    with files.new_folder(root) as folder:
+    with folders.new_folder(root) as folder:
         for row, (path, place) in enumerate(zip(manifest.paths, tree.places, strict=True)):
             if place and how == "copy":
-                files.put(folder / place, _encoded(source.read(path)))
+                files.write_bytes(folder / place, _encoded(source.read(path)), flush=False)
             elif place and isinstance(source, FolderSource):
-                files.link(os.path.join(source.root, path), folder / place, hard=how == "hardlink")
+                folders.link(os.path.join(source.root, path), folder / place, hard=how == "hardlink")
             tick("placing", row + 1, len(manifest))
 
 

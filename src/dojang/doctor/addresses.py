@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from dojang import files
+from dojang import files, folders
 from dojang.data.addresses import AddressError, picture
 from dojang.data.ahead import in_order
 from dojang.data.manifest import csv_line, pasted, plain
@@ -104,7 +104,7 @@ def download(
         ResourceError: R401 when the disk is full.
     """
     files.must_be_new(out, fix="--out NEW", flag="--out")
-    half, record = files.unfinished(out), Path(f"{os.fspath(out).rstrip('/')}.downloads.csv")
+    half, record = folders.unfinished(out), Path(f"{os.fspath(out).rstrip('/')}.downloads.csv")
     for place in (half, record):
         if os.path.lexists(place):
             raise DataError(
@@ -114,7 +114,7 @@ def download(
                 fix="move it elsewhere, or --out another.",
             )
     _check_once(table, where)
-    files.make_folder(half)
+    folders.make_folder(half)
     spent, lock = 0, Lock()
 
     def one(row: Labelled) -> tuple[Labelled, bytes, str, str]:
@@ -142,7 +142,7 @@ def download(
         tick("fetching", done, len(table))
     files.write_text(record, csv_line(_COLUMNS) + "".join(map(csv_line, rows)))
     if not any(row[-1] == "ok" for row in rows):
-        files.remove_empty(half)
+        folders.remove_empty(half)
         raise DataError(
             "D119",
             f"none of {many(len(rows), 'address', 'addresses')} gave a picture, e.g. {plain(rows[0][0])}: "
@@ -150,7 +150,7 @@ def download(
             context=f"What came of each: {str(record)!r}.",
             fix=f"correct the addresses, and --out another than {pasted(out)}.",
         )
-    files.finish(out)
+    folders.finish(out)
     return Fetched(out, str(record), tuple(rows))
 
 

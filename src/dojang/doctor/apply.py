@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dojang import files
+from dojang import files, folders
 from dojang.data.ahead import in_order
 from dojang.data.decode import MAX_PIXELS, decode, is_gray, probe
 from dojang.data.manifest import Manifest, pasted, plain
@@ -81,7 +81,7 @@ def copy_to(
     """
     check(plan, manifest.paths)
     begin(out, manifest, plan)
-    half = files.unfinished(out)
+    half = folders.unfinished(out)
     lines = plan.staying
 
     def one(line: Line) -> tuple[Line, bytes]:
@@ -93,7 +93,7 @@ def copy_to(
         if not (target.is_file() and files.sha256_of(target) == files.sha256(data)):
             files.write_bytes(target, data, flush=False)
         tick("writing", done, len(lines))
-    files.finish(out)
+    folders.finish(out)
     return record_of(out)
 
 
@@ -101,7 +101,7 @@ def begin(out: str | Path, manifest: Manifest, plan: Plan) -> None:
     """Write the record and make the unfinished folder, or find both as a killed run left them."""
     outside(out, manifest, "--out")
     files.must_be_new(out, fix="--out NEW", flag="--out")
-    half, record = files.unfinished(out), record_of(out)
+    half, record = folders.unfinished(out), record_of(out)
     text = plan.to_csv()
     if os.path.lexists(half) or os.path.lexists(record):
         if not record.is_file() or files.read_text(record) != text:
@@ -112,10 +112,10 @@ def begin(out: str | Path, manifest: Manifest, plan: Plan) -> None:
                 context="Nothing is overwritten; with the same plan dojang would go on with it.",
                 fix=f"move it elsewhere, or --out another; to go on: --plan {pasted(str(record))} --apply",
             )
-        files.clear_temporaries(half)
+        folders.clear_temporaries(half)
     else:
         files.write_text(record, text)
-    files.make_folder(half)
+    folders.make_folder(half)
 
 
 def content(manifest: Manifest, line: Line, max_pixels: int = MAX_PIXELS) -> bytes:

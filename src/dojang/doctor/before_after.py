@@ -20,8 +20,8 @@ def page(found: Preview, name: str) -> str:
         rows.append((f"{plain(label)} | {plain(path)}", shown))
     summary = [
         f"augment: {found.words}",
-        "Each picture is changed anew in every epoch, by draws that depend on the seed, the epoch and the picture alone. "
-        "Validation and test pictures stay as they are.",
+        "Each picture is changed anew in every epoch, by draws that depend on the seed, the epoch and the picture "
+        "alone. Validation and test pictures stay as they are.",
     ]
     augment = found.recipe.augment
     if augment.mixup or augment.cutmix:

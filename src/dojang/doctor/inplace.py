@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from dojang import files
+from dojang import files, folders
 from dojang.data.decode import MAX_PIXELS
 from dojang.data.manifest import Manifest, csv_line, pasted, plain
 from dojang.doctor.apply import Tick, changed, content
@@ -45,12 +45,12 @@ def rearrange(
     if not moves:
         return None
     _check_way(data, plan, moves)
-    taken = files.numbered(data.parent, f"{data.name}-taken-out")
+    taken = folders.numbered(data.parent, f"{data.name}-taken-out")
     above = {folder for move in moves if not move.taken for folder in _above(move.new)}
     made = sorted(folder for folder in above if not os.path.lexists(data / folder))
     journal = Journal(taken, data, tuple(moves), tuple(made))
     try:
-        files.make_folder(taken / "moving")
+        folders.make_folder(taken / "moving")
         files.write_text(taken / "plan.csv", plan.to_csv())
         # what can fail of a picture fails before the first move
         for number, line in fresh.items():
@@ -58,7 +58,7 @@ def rearrange(
         write_journal(journal)
     except DojangError:
         # nothing is in it but what was just made
-        files.remove_folder(taken)
+        folders.remove_folder(taken)
         raise
     _carry_out(journal, tick)
     return journal
@@ -69,12 +69,12 @@ def _carry_out(journal: Journal, tick: Tick) -> None:
     try:
         for done, move in enumerate(journal.moves, 1):
             if move.old:
-                files.move(journal.old(move), journal.waiting(move))
+                folders.move(journal.old(move), journal.waiting(move))
             tick("moving", done, total)
         journal.mark(WAITING)
         for done, move in enumerate(journal.moves, len(journal.moves) + 1):
-            files.make_folder(journal.new(move).parent)
-            files.move(journal.waiting(move), journal.new(move))
+            folders.make_folder(journal.new(move).parent)
+            folders.move(journal.waiting(move), journal.new(move))
             tick("moving", done, total)
         _take_emptied(journal)
         journal.mark(DONE)
@@ -194,9 +194,9 @@ def _take_emptied(journal: Journal) -> None:
     # written before the first is moved
     text = csv_line(("number", "from")) + "".join(csv_line((str(i), name)) for i, name in enumerate(outer))
     files.write_text(journal.folder / "emptied.csv", text)
-    files.make_folder(journal.folder / "emptied")
+    folders.make_folder(journal.folder / "emptied")
     for number, name in enumerate(outer):
-        files.move(journal.data / name, journal.folder / "emptied" / str(number))
+        folders.move(journal.data / name, journal.folder / "emptied" / str(number))
 
 
 def holds_nothing(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from dojang import files
+from dojang import files, folders
 from dojang.data.manifest import bad_line, csv_line, csv_rows, pasted
 from dojang.errors import DataError
 
@@ -68,7 +68,7 @@ class Journal:
 
     def mark(self, word: str) -> None:
         """Write a mark, after everything before it is on the disk."""
-        files.flush_folder(self.folder / "moving")
+        folders.flush_folder(self.folder / "moving")
         # a word that a kill cut short stays a word of its own
         files.append_text(self.folder / "marks.txt", f"\n{word}\n")
 

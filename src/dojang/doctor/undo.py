@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dojang import files
+from dojang import files, folders
 from dojang.data.manifest import csv_rows, plain
 from dojang.doctor.apply import Tick
 from dojang.doctor.journal import BACK, UNDONE, WAITING, Journal, read_journal
@@ -32,7 +32,7 @@ def undo(folder: str | Path, *, tick: Tick = lambda stage, done, total: None) ->
     marks = journal.marks()
     if UNDONE in marks:
         return journal, 0
-    files.clear_temporaries(journal.folder)
+    folders.clear_temporaries(journal.folder)
     emptied = _emptied(journal)
     # with the mark, what is not waiting is at its new place; before it, and after all wait again, at its old one
     forward = WAITING in marks and BACK not in marks
@@ -40,22 +40,22 @@ def undo(folder: str | Path, *, tick: Tick = lambda stage, done, total: None) ->
     total, count = 2 * len(journal.moves), 0
     for path, place in emptied:
         if path.is_dir() and not os.path.lexists(place):
-            files.make_folder(place.parent)
-            files.move(path, place)
+            folders.make_folder(place.parent)
+            folders.move(path, place)
     if forward:
         for done, move in enumerate(journal.moves, 1):
             if not os.path.lexists(journal.waiting(move)):
-                files.move(journal.new(move), journal.waiting(move))
+                folders.move(journal.new(move), journal.waiting(move))
             tick("moving", done, total)
         journal.mark(BACK)
     for done, move in enumerate(journal.moves, len(journal.moves) + 1):
         if move.old and os.path.lexists(journal.waiting(move)):
-            files.make_folder(journal.old(move).parent)
-            files.move(journal.waiting(move), journal.old(move))
+            folders.make_folder(journal.old(move).parent)
+            folders.move(journal.waiting(move), journal.old(move))
         count += bool(move.old)
         tick("moving", done, total)
     for name in sorted(journal.made, key=len, reverse=True):
-        files.remove_empty(journal.data / name)
+        folders.remove_empty(journal.data / name)
     journal.mark(UNDONE)
     return journal, count
 

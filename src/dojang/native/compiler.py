@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch  # noqa: F401 (loads the OpenMP that the kernels use)
 
-from dojang import files
+from dojang import files, folders
 from dojang.errors import DojangError
 
 _SHARED = ("-O3", "-march=native", "-std=gnu11", "-fPIC")
@@ -90,7 +90,7 @@ def _built(source: Path, words: list[str], anew: bool = False) -> Path:
     target = files.cache_folder() / "native" / f"{source.stem}-{key}.so"
     if target.exists() and not anew:
         return target
-    with files.scratch() as folder:
+    with folders.scratch() as folder:
         made, linked = folder / "kernel.o", folder / "kernel.so"
         # no -fopenmp in the second, see above
         for command in (

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dojang import files
+from dojang import files, folders
 from dojang.data.prepare import Prepared
 from dojang.errors import ConfigError
 from dojang.runs import folder as names
@@ -87,7 +87,7 @@ def train(
         ConfigError: C218 where a run was begun on other pictures.
     """
     for part in parts:
-        place = files.numbered(folder, part.name, exist_ok=True)
+        place = folders.numbered(folder, part.name, exist_ok=True)
         metrics = metrics_of(place)
         if "training" not in metrics:
             with files.locked(place / names.LOCK, f"{str(place)!r}"):
@@ -114,7 +114,7 @@ def _session(
     stop: Stop,
 ) -> Session:
     """The session of a run: fresh, or where its last state stands."""
-    files.clear_temporaries(place)
+    folders.clear_temporaries(place)
     found = part.prepared.manifest.fingerprint()
     if (place / names.ARGS).exists() and Keeper(place / names.STATE).files():
         own, its = recipes.load(place / names.ARGS)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from dojang import files
+from dojang import files, folders
 from dojang.data import division, scan
 from dojang.data.manifest import Manifest
 from dojang.data.pairs import from_pairs
@@ -92,9 +92,9 @@ def begin(
     first = parts[0].prepared if parts else prepared
     recipe = _named(recipes.resolve(layers, _circumstances(first, device)), model).replace(**fixed)
     recipe = _settle(recipe, first)
-    folder = files.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
+    folder = folders.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
-        files.clear_temporaries(folder)
+        folders.clear_temporaries(folder)
         names.clear(folder)
         if prepared.bad:
             session.write_bad(folder, prepared.bad)
@@ -166,7 +166,7 @@ def resume(
         # the run's budget was a time; now it is a number of epochs
         changed.setdefault("time", None)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
-        files.clear_temporaries(folder)
+        folders.clear_temporaries(folder)
         now = surroundings(recipe, device)
         if not inexact:
             environment.check_same(then, now)

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from dojang import files
+from dojang import files, folders
 from dojang.data import division, leaks, scan
 from dojang.data.layout import is_picture
 from dojang.data.manifest import Manifest, read_splits
@@ -122,7 +122,7 @@ def validate(
         raise bad_pictures(prepared.bad, len(prepared.bad) + len(prepared.manifest), "")
     chosen = split or next(name for name in ("test", "val", "train") if len(prepared.manifest.rows(name)))
     found = evaluate(predictor, prepared.store, prepared.manifest, chosen, learned=_learned(run))
-    folder = files.numbered(names.outside(project, data), "val")
+    folder = folders.numbered(names.outside(project, data), "val")
     if prepared.bad:
         session.write_bad(folder, prepared.bad)
     place = os.fspath(data) if isinstance(data, (str, os.PathLike)) else None
