@@ -143,6 +143,10 @@ def test_its_training_and_resume_data_are_found_again(saved: Path, tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     assert main(["train", str(saved), "--model", "mlp", "--epochs", "1"]) == 0
     assert main(["val", "runs/classify/train"]) == 0
+    assert main(["train", "hf:saved#label=label", "--model", "mlp", "--epochs", "1"]) == 0
+    monkeypatch.chdir(tmp_path.parent)
+    assert main(["val", str(tmp_path / "runs/classify/train2")]) == 0
+    monkeypatch.chdir(tmp_path)
     assert main(["split", str(saved), "--resplit", "--ratio", "50/25/25"]) == 0
 
 
