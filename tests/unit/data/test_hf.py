@@ -160,6 +160,8 @@ def test_a_dict_of_ones_own(hf: Any) -> None:
     found = dojang.from_pairs({"train": rows(hf, [0, 1, 2]), "val": rows(hf, [3])})
     assert found.splits == ("train",) * 3 + ("val",)
     assert "val has no images of 1 class: even" in found.notes
+    with pytest.raises(DataError, match=r"D114\]: item 0 of train is a dict; expected a pair"):
+        dojang.from_pairs({"train": rows(hf, [0]), "val": [(png(1), 0)]})
 
 
 def test_a_stream(hf: Any) -> None:
