@@ -8,6 +8,7 @@ library has no way to run any.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -50,9 +51,20 @@ def address(where: str) -> Address:
     return Address(match[1], match[2] or "", **{key: value for key, _, value in wishes})
 
 
+def settled(where: str) -> str:
+    """The address with a folder's path from the root: it means the same wherever the program is started.
+
+    >>> settled("hf:beans@small"), settled("hf:/#label=x")
+    ('hf:beans@small', 'hf:/#label=x')
+    """
+    name = address(where).name
+    path = Path(name).expanduser()
+    return where.replace(name, str(path.absolute()), 1) if path.exists() else where
+
+
 def is_saved(folder: Path) -> bool:
     """Whether a folder was made by ``save_to_disk``."""
-    return any(all((folder / name).is_file() for name in names) for names in _SAVED)
+    return any(all(os.path.isfile(folder / name) for name in names) for names in _SAVED)
 
 
 def find_hf(where: str, download: bool = False) -> Manifest:

@@ -119,7 +119,7 @@ def _of_hugging_face(items: Any) -> bool:
     library = sys.modules.get("datasets")
     kinds = tuple(getattr(library, kind, type(None)) for kind in ("Dataset", "IterableDataset")) if library else ()
     several = list(items.values()) if isinstance(items, Mapping) else [items]
-    return bool(kinds) and any(isinstance(one, kinds) and one is not None for one in several)
+    return bool(kinds) and bool(several) and all(one is not None and isinstance(one, kinds) for one in several)
 
 
 def _check_classes(classes: Sequence[str] | None) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from dojang import files, folders
-from dojang.data import division, scan
+from dojang.data import division, hf, scan
 from dojang.data.manifest import Manifest
 from dojang.data.pairs import from_pairs
 from dojang.data.prepare import Prepared, bad_pictures, prepare
@@ -297,8 +297,10 @@ def _place(data: Any) -> str | None:
     """What args.yaml says of the data: an absolute path, a name, or nothing for pairs."""
     if not isinstance(data, (str, os.PathLike)):
         return None
-    path = Path(data)
-    return str(path.absolute()) if path.exists() else os.fspath(data)
+    path, where = Path(data), os.fspath(data)
+    if path.exists():
+        return str(path.absolute())
+    return hf.settled(where) if where.startswith(hf.PREFIX) else where
 
 
 def _trained(recipe: Recipe, reporter: Reporter, last: Path | None = None) -> weights.Card | None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dojang import files
+from dojang import files, folders
 from dojang.cli.main import main
 from dojang.data.scan import find
 from dojang.doctor.plan import read_plan
@@ -222,7 +222,7 @@ def test_what_a_kill_left_torn_is_written_again(
 ) -> None:
     words = ["photos", "--drop", "unreadable", "--out", "new", "--apply"]
     with monkeypatch.context() as patch:
-        patch.setattr(files, "finish", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(folders, "finish", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
         assert main(["clean", *words]) == 130
     made = sorted(Path("new.unfinished").rglob("*.png"))
     made[0].write_bytes(made[0].read_bytes()[:20])

@@ -196,7 +196,7 @@ def test_a_row_of_data(photos: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ([], "ConfigError[C200]: what is to be shown? DATA; DATA with --preprocess; DATA with --row N; or --picture"),
+        ([], "ConfigError[C200]: what is to be shown? DATA; DATA with --preprocess, --augment POLICY or --row N"),
         (["photos", "--picture", "a.png"], "ConfigError[C200]: what is to be shown?"),
         (["photos", "--preprocess", "--row", "1"], "ConfigError[C200]: what is to be shown?"),
         (["photos", "--row", "60"], "ConfigError[C202]: --row 60 is not there: the rows are 0 to 59."),

@@ -143,6 +143,10 @@ def test_its_training_and_resume_data_are_found_again(saved: Path, tmp_path: Pat
     monkeypatch.chdir(tmp_path)
     assert main(["train", str(saved), "--model", "mlp", "--epochs", "1"]) == 0
     assert main(["val", "runs/classify/train"]) == 0
+    assert main(["train", "hf:saved#label=label", "--model", "mlp", "--epochs", "1"]) == 0
+    monkeypatch.chdir(tmp_path.parent)
+    assert main(["val", str(tmp_path / "runs/classify/train2")]) == 0
+    monkeypatch.chdir(tmp_path)
     assert main(["split", str(saved), "--resplit", "--ratio", "50/25/25"]) == 0
 
 
@@ -156,6 +160,8 @@ def test_a_dict_of_ones_own(hf: Any) -> None:
     found = dojang.from_pairs({"train": rows(hf, [0, 1, 2]), "val": rows(hf, [3])})
     assert found.splits == ("train",) * 3 + ("val",)
     assert "val has no images of 1 class: even" in found.notes
+    with pytest.raises(DataError, match=r"D114\]: item 0 of train is a dict; expected a pair"):
+        dojang.from_pairs({"train": rows(hf, [0]), "val": [(png(1), 0)]})
 
 
 def test_a_stream(hf: Any) -> None:
