@@ -287,6 +287,17 @@ def test_wrong_labels_by_a_run(
     for one in labels:
         assert one["suggested"] != one["label"] == Path(one["paths"][0]).parent.name
     assert main(["scan", str(data), "--run", "nowhere"]) == 2
+    # written down, looked at, carried out: all three are where they belong
+    assert main(["scan", str(data), "--run", "runs/classify/train", "--suspects", "wrong.csv"]) == 0
+    assert "--relabel wrong.csv" in capsys.readouterr().out
+    assert Path("wrong.csv").read_text().startswith("path,label,was,probability\nkind")
+    assert main(["clean", str(data), "--relabel", "wrong.csv", "--in-place", "--apply"]) == 0
+    assert all(path.exists() for path in moved)
+    # nothing is written over another, or without a network to ask
+    assert main(["scan", str(data), "--run", "runs/classify/train", "--suspects", "wrong.csv"]) == 2
+    assert "--suspects 'wrong.csv' is there already" in capsys.readouterr().err
+    assert main(["scan", str(data), "--suspects", "other.csv"]) == 2
+    assert "no network is given" in capsys.readouterr().err
 
 
 def test_a_class_of_one_cannot_be_judged(drawn: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dojang import garbage, recipe
 from dojang.cli.flags import Command, Flag, flags, given
 from dojang.cli.main import print_json
 from dojang.data.options import DataOptions
+from dojang.errors import ConfigError
 
 _OPTIONS = {
     name: entry
@@ -19,7 +20,21 @@ _OPTIONS = {
 
 
 @garbage.unsearched()
-def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_json: bool, **values: Any) -> None:
+def _scan(
+    data: str,
+    run: str | None,
+    html: str | None,
+    suspects: str | None,
+    threads: int | None,
+    as_json: bool,
+    **values: Any,
+) -> None:
+    if suspects is not None and run is None:
+        raise ConfigError(
+            "C200",
+            "--suspects writes down the labels that a network doubts, and no network is given.",
+            fix="--run RUN, too; or a network whose weights are in the cache, such as --run squeezenet1_1",
+        )
     options = recipe.build(DataOptions, given(values, _OPTIONS))
 
     with garbage.importing():
@@ -28,13 +43,16 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
         from dojang import files
         from dojang.cli.progress import reporter, say
         from dojang.data.ahead import cores
+        from dojang.data.manifest import pasted
         from dojang.data.scan import find
-        from dojang.doctor import page
+        from dojang.doctor import labelled, page
         from dojang.doctor.scan import scan
         from dojang.doctor.show import lines
 
     if html:
         files.must_be_new(html, fix="--html ANOTHER.html")
+    if suspects:
+        files.must_be_new(suspects, flag="--suspects", fix="--suspects ANOTHER.csv")
     predictor = None
     if run is not None:
         with garbage.importing():
@@ -59,6 +77,8 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
     progress.end()
     if html:
         files.write_text(html, page.render(report, manifest, looks))
+    if suspects:
+        files.write_text(suspects, labelled.suspected(report.findings))
     if as_json:
         print_json(report.as_dict() | ({"html": html} if html else {}))
     else:
@@ -66,6 +86,9 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
             say(line)
         if html:
             say(f"page  {html}")
+        if suspects:
+            say(f"labels  {suspects}   look at them, delete the lines that are wrong, then:")
+            say(f"dojang clean {pasted(data)} --relabel {pasted(suspects)}")
     if report.grave:
         raise click.exceptions.Exit(3)
 
@@ -80,6 +103,8 @@ command = Command(
         Flag(["run", "--run"], metavar="RUN",
              help="also judge labels, by what a run sees, a weights file, or a network whose weights are in the cache"),
         Flag(["html", "--html"], metavar="FILE", help="write a page with a thumbnail for every finding"),
+        Flag(["suspects", "--suspects"], metavar="FILE.csv",
+             help="with --run: write the doubtful labels as path,label, for dojang clean --relabel"),
         Flag(["threads", "--threads"], type=click.IntRange(0, 256), help="that read and decode [one a core]"),
         Flag(["as_json", "--json"], is_flag=True, help="all findings as JSON on stdout"),
         *flags(_OPTIONS),

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dojang.data.layout import unfit
-from dojang.data.manifest import Manifest, bad_line, csv_rows, plain, same_name
+from dojang.data.manifest import Manifest, bad_line, csv_line, csv_rows, plain, same_name
 from dojang.data.sources import unreadable
+from dojang.doctor.findings import Finding
 from dojang.errors import DataError, did_you_mean, listing, many
 
 _PICTURE = ("path", "file", "filename", "image", "name", "id")
@@ -70,6 +71,19 @@ def read_labels(path: str | Path) -> tuple[list[Labelled], bool]:
 
 def _column(names: list[str], words: Iterable[str]) -> int | None:
     return next((names.index(word) for word in words if word in names), None)
+
+
+def suspected(findings: Iterable[Finding]) -> str:
+    """A table of the labels that a scan suspects, the most suspect first, with the class that each seems to be of.
+
+    It is for a person, who deletes the lines that are wrong; what stays is read by ``dojang clean --relabel``.
+    """
+    lines = [csv_line(("path", "label", "was", "probability"))]
+    for finding in findings:
+        if finding.kind == "label":
+            facts = finding.facts
+            lines.append(csv_line((finding.paths[0], facts["suggested"], facts["label"], str(facts["probability"]))))
+    return "".join(lines)
 
 
 def relabelled(manifest: Manifest, path: str | Path, names: Mapping[str, str], *, new: bool) -> dict[int, str]:
