@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
 
+from dojang.data.windows import reflected
+
 Matrices = Float64[np.ndarray, "b 2 3"]
 
 
@@ -103,7 +105,7 @@ def mask(
         np.floor(back[axis, 0] * x + back[axis, 1] * y + back[axis, 2]).astype(np.int64) for axis in (1, 0)
     )
     if fill == "reflect":
-        whole: np.ndarray = given[_folded(rows, given.shape[0]), _folded(columns, given.shape[1])]
+        whole: np.ndarray = given[reflected(rows, given.shape[0]), reflected(columns, given.shape[1])]
         return whole
     known = (rows >= 0) & (rows < given.shape[0]) & (columns >= 0) & (columns < given.shape[1])
     found: np.ndarray = np.where(known, given[rows * known, columns * known], np.uint8(outside))
@@ -113,13 +115,3 @@ def mask(
 def _square(matrices: np.ndarray) -> np.ndarray:
     last = np.broadcast_to(np.array([0.0, 0.0, 1.0]), (len(matrices), 1, 3))
     return np.concatenate([matrices, last], axis=1)
-
-
-def _folded(places: np.ndarray, side: int) -> np.ndarray:
-    """Back into 0 .. side - 1 as a window's edge is: the outermost pixel not doubled."""
-    if side == 1:
-        return np.zeros_like(places)
-    period = 2 * side - 2
-    places = np.abs(places) % period
-    folded: np.ndarray = np.minimum(places, period - places)
-    return folded

@@ -129,8 +129,8 @@ def cut(
     """
     height, width = size
     if fill == "reflect":
-        rows = _reflected(np.arange(top, top + height), picture.shape[0])
-        columns = _reflected(np.arange(left, left + width), picture.shape[1])
+        rows = reflected(np.arange(top, top + height), picture.shape[0])
+        columns = reflected(np.arange(left, left + width), picture.shape[1])
         folded: np.ndarray = picture[rows[:: -1 if upended else 1, None], columns[None, :: -1 if mirrored else 1]]
         return folded
     h, w, channels = picture.shape
@@ -171,7 +171,7 @@ def _alike(
     pictures = block[rows]
     if above or below or left_of or right_of:
         down, across = np.arange(-above, h + below), np.arange(-left_of, w + right_of)
-        pictures = pictures[:, _reflected(down, h)][:, :, _reflected(across, w)]
+        pictures = pictures[:, reflected(down, h)][:, :, reflected(across, w)]
         if fill == "black":
             pictures[:, (down < 0) | (down >= h)] = 0
             pictures[:, :, (across < 0) | (across >= w)] = 0
@@ -184,10 +184,10 @@ def _alike(
     return out
 
 
-def _reflected(places: np.ndarray, length: int) -> np.ndarray:
+def reflected(places: np.ndarray, length: int) -> np.ndarray:
     """Places on an endless line folded back into 0 .. length - 1, the edge itself not doubled.
 
-    >>> _reflected(np.arange(-2, 6), 3).tolist()
+    >>> reflected(np.arange(-2, 6), 3).tolist()
     [2, 1, 0, 1, 2, 1, 0, 1]
     """
     if length == 1:
