@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
@@ -25,6 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from dojang.data.container import Container, sniff, walk
 from dojang.data.levels import SKIP, given, levels_of
+from dojang.data.manifest import plain
 from dojang.data.strangers import looks_like
 from dojang.data.tags import BrokenError
 from dojang.errors import ConfigError, DataError
@@ -238,6 +240,40 @@ def decode_image(
         image.load()
         levels = levels_of(image, container, where, mode, background)
     return _upright(levels, container, small[1][2:] if small else None)
+
+
+def decode_numbers(data: bytes, where: str, *, max_pixels: int = MAX_PIXELS) -> UInt8[np.ndarray, "h w"]:
+    """The numbers that a picture of classes holds, pixel by pixel: of one with a palette their places in it.
+
+    Raises:
+        DataError: As :func:`decode`; D115 for a picture of colours or of more than 256 levels.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("L", (2, 1), 7).save(file, "PNG")
+        >>> decode_numbers(file.getvalue(), "mask.png").tolist()
+        [[7, 7]]
+    """
+    container, size, image = opened(look_through(data, where, max_pixels), where)
+    assert image is not None
+    if image.mode not in ("L", "P"):
+        raise DataError(
+            "D115",
+            f"mask {plain(where)} has pixels of mode {image.mode}; a mask holds one number a pixel, that of its class.",
+            context="Colours do not say which class they are.",
+            fix="save it with one channel of 8 bits, or with a palette, as PNG.",
+        )
+    if container.format in ("JPEG", "MPO"):
+        raise DataError(
+            "D115",
+            f"mask {plain(where)} is a JPEG: its numbers are not those that were stored.",
+            fix="save it as PNG, from the original.",
+        )
+    with _explained(size, where, container):
+        image.load()
+        # a palette's colours stay aside
+        numbers = Image.frombytes("L", image.size, image.tobytes())
+    return np.asarray(_upright(numbers, container, None).image)
 
 
 def _check(mode: str, background: int) -> None:
