@@ -149,6 +149,13 @@ def test_mistakes(
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize("kind", ["blank", "near", "same", "shape", "dark"])
+def test_a_kind_with_a_class_is_no_option(data: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    # "blank" is two letters from "plan": ``plan=x`` is how an option may be spelled, the value of --move is not one
+    assert "stay as they are" in run(capsys, "photos", "--move", f"{kind}=nothing")
+    assert "stay as they are" in run(capsys, "move=blank=nothing", "data=photos")
+
+
 def test_a_plan_of_other_data_or_older_pictures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(capsys, "photos", "--drop", "unreadable", "--plan", "p.csv")
     changed = next(data.glob("test/*cat/*.png"))
