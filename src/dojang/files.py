@@ -28,6 +28,8 @@ from dojang.errors import ConfigError, DojangError, ResourceError, SecurityError
 _TEMPORARY = re.compile(r"^\..+\.(\d+)\.dojang-tmp$")
 # bytes of an array that are handed over at once
 _PIECE = 2**24
+# bytes of a name, on the file systems that people use
+_LONGEST = 255
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -36,7 +38,7 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.dojang-tmp")
+        self.temporary = temporary(path)
         self.fd = _open(self.temporary)
         self.size = 0
 
@@ -46,6 +48,19 @@ class Writer:
         self.size += len(view)
         while view:
             view = view[_write(self.fd, view) :]
+
+
+def temporary(path: Path) -> Path:
+    """What a file or folder is called, beside its final place, while it is made.
+
+    >>> temporary(Path("a/b.jpg")).name == f".b.jpg.{os.getpid()}.dojang-tmp"
+    True
+    """
+    end = f".{os.getpid()}.dojang-tmp"
+    name = os.fsencode(path.name)
+    # a name that is nearly as long as disks take has no room for more
+    stem = path.name if len(name) + len(end) < _LONGEST else hashlib.sha256(name).hexdigest()
+    return path.with_name(f".{stem}{end}")
 
 
 @contextlib.contextmanager

@@ -560,3 +560,15 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "deep" / "a.bin").read_bytes() == b"1" and not half.exists()
     with pytest.raises(ConfigError, match="C202"):
         files.must_be_new(tmp_path / "new", fix="--out NEW", flag="--out")
+
+
+def test_a_name_as_long_as_disks_take(tmp_path: Path) -> None:
+    for name in ("고" * 83 + ".png", "x" * 255):
+        files.write_bytes(tmp_path / name, b"1")
+        assert names(tmp_path) == [name]
+        (tmp_path / name).unlink()
+        with folders.new_folder(tmp_path / name) as folder:
+            files.write_bytes(folder / name, b"2", flush=False)
+        assert (tmp_path / name / name).read_bytes() == b"2"
+        (tmp_path / name / name).unlink()
+        (tmp_path / name).rmdir()
