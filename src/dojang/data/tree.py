@@ -92,11 +92,7 @@ def check(manifest: Manifest, root: str | Path, how: str = "link") -> None:
     source = manifest.source
     # a table's folder is no data: what lies beside the table is found by its lines alone
     tabled = isinstance(source, FolderSource) and Path(source.name).expanduser().is_file()
-    if (
-        isinstance(source, FolderSource)
-        and not tabled
-        and root.resolve().is_relative_to(Path(source.root).resolve())
-    ):
+    if isinstance(source, FolderSource) and not tabled and root.resolve().is_relative_to(Path(source.root).resolve()):
         raise ConfigError(
             "C244",
             f"the tree would lie inside the data: {str(root)!r} is in {source.name!r}.",

@@ -62,7 +62,8 @@ class Gathered:
     def lines(self) -> Iterator[str]:
         """What is to be said, 80 columns wide."""
         counts = self.counts()
-        yield f"{many(len(self.plan.staying), 'picture')} of {pasted(self.source)} in {many(len(counts), 'class', 'classes')}"
+        kinds = many(len(counts), "class", "classes")
+        yield f"{many(len(self.plan.staying), 'picture')} of {pasted(self.source)} in {kinds}"
         for name, n in counts.items():
             yield from folded_lines(f"{n:>9,}  {plain(name)}", " " * 13, "")
         for names, words in (
