@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import io
 import json
@@ -377,7 +378,30 @@ def _link(source: str | os.PathLike[str], path: Path, hard: bool) -> None:
 
 
 def _rename(source: Path, target: Path) -> None:
+    # never over something: the system looks and renames in one step, where it can
+    import ctypes
+
+    call = _rename_to_nothing()
+    if call is not None:
+        here, no_replace = -100, 1
+        if call(here, os.fsencode(source), here, os.fsencode(target), no_replace) == 0:
+            return
+        number = ctypes.get_errno()
+        # a system or a disk that cannot
+        if number not in (errno.ENOSYS, errno.EINVAL):
+            raise OSError(number, os.strerror(number), str(source), None, str(target))
     os.rename(source, target)
+
+
+@functools.cache
+def _rename_to_nothing() -> Any:
+    """Linux's renameat2, or None."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is not None:
+        call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    return call
 
 
 def _sync_all() -> None:

@@ -225,10 +225,11 @@ def test_every_call_that_can_fail_and_a_second_run_goes_on(
     assert at > 40 and tree(data) == before
 
 
+@pytest.mark.parametrize("plan", [[], ["--plan", "p.csv"]], ids=["", "plan"])
 def test_what_a_kill_left_torn_is_written_again(
-    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data: Path, plan: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["photos", "--drop", "unreadable", "--out", "new", "--apply"]
+    words = ["photos", "--drop", "unreadable", "--out", "new", "--apply", *plan]
     with monkeypatch.context() as patch:
         patch.setattr(folders, "finish", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
         assert main(["clean", *words]) == 130
@@ -236,6 +237,8 @@ def test_what_a_kill_left_torn_is_written_again(
     made[0].write_bytes(made[0].read_bytes()[:20])
     made[1].unlink()
     capsys.readouterr()
+    if plan:
+        assert "C200]: --plan 'p.csv' is there already" in run(capsys, *words, "--rename-classes", "wnid", status=2)
     run(capsys, *words)
     assert sorted(tree(Path("new")).values()) == sorted(
         digest for path, digest in tree(data).items() if path.endswith(".png")
