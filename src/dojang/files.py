@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import io
 import json
@@ -28,6 +29,8 @@ from dojang.errors import ConfigError, DojangError, ResourceError, SecurityError
 _TEMPORARY = re.compile(r"^\..+\.(\d+)\.dojang-tmp$")
 # bytes of an array that are handed over at once
 _PIECE = 2**24
+# bytes of a name, on the file systems that people use
+_LONGEST = 255
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -36,7 +39,7 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.dojang-tmp")
+        self.temporary = temporary(path)
         self.fd = _open(self.temporary)
         self.size = 0
 
@@ -46,6 +49,19 @@ class Writer:
         self.size += len(view)
         while view:
             view = view[_write(self.fd, view) :]
+
+
+def temporary(path: Path) -> Path:
+    """What a file or folder is called, beside its final place, while it is made.
+
+    >>> temporary(Path("a/b.jpg")).name == f".b.jpg.{os.getpid()}.dojang-tmp"
+    True
+    """
+    end = f".{os.getpid()}.dojang-tmp"
+    name = os.fsencode(path.name)
+    # a name that is nearly as long as disks take has no room for more
+    stem = path.name if len(name) + len(end) < _LONGEST else hashlib.sha256(name).hexdigest()
+    return path.with_name(f".{stem}{end}")
 
 
 @contextlib.contextmanager
@@ -362,7 +378,30 @@ def _link(source: str | os.PathLike[str], path: Path, hard: bool) -> None:
 
 
 def _rename(source: Path, target: Path) -> None:
+    # never over something: the system looks and renames in one step, where it can
+    import ctypes
+
+    call = _rename_to_nothing()
+    if call is not None:
+        here, no_replace = -100, 1
+        if call(here, os.fsencode(source), here, os.fsencode(target), no_replace) == 0:
+            return
+        number = ctypes.get_errno()
+        # a system or a disk that cannot
+        if number not in (errno.ENOSYS, errno.EINVAL):
+            raise OSError(number, os.strerror(number), str(source), None, str(target))
     os.rename(source, target)
+
+
+@functools.cache
+def _rename_to_nothing() -> Any:
+    """Linux's renameat2, or None."""
+    import ctypes
+
+    call = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if call is not None:
+        call.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
+    return call
 
 
 def _sync_all() -> None:

@@ -32,7 +32,7 @@ def new_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         b'1'
     """
     path = Path(path).absolute()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.dojang-tmp")
+    temporary = files.temporary(path)
     try:
         temporary.mkdir(parents=True)
         yield temporary

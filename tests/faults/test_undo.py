@@ -223,6 +223,41 @@ def test_a_journal_from_elsewhere_moves_nothing(data: Path, line: str, capsys: p
     assert tree(data.parent) == before
 
 
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        ("{other}/inside", "D159]: 'photos-taken-out' is of '{other}/inside', which does not lie beside it."),
+        ("", "D111]"),
+        ("{other}/..", "D111]"),
+    ],
+)
+def test_pictures_come_back_beside_it_and_nowhere_else(
+    data: Path, kept: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = data.parent / "other"
+    (other / "inside").mkdir(parents=True)
+    taken = data.parent / "photos-taken-out"
+    (taken / "moving").mkdir(parents=True)
+    (taken / "moving" / "0").write_text("planted")
+    kept, words = kept.format(other=other), words.format(other=other)
+    (taken / "journal.csv").write_text(f"number,from,to,taken\n,,{kept},data\n0,rc,out/rc,taken\n")
+    before = tree(data.parent)
+    assert words in refusal(capsys, "clean", "--undo", "photos-taken-out")
+    assert tree(data.parent) == before
+
+
+@pytest.mark.parametrize("line", ["../../other,x", "0,../x", "0,/tmp/x", "0"])
+def test_emptied_folders_from_elsewhere_stay(data: Path, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (data.parent / "other").mkdir()
+    rearrange(find(data), everything(data))
+    taken = data.parent / "photos-taken-out"
+    (taken / "emptied.csv").write_text(f"number,from\n{line}\n")
+    before = tree(data.parent)
+    said = refusal(capsys, "clean", "--undo", "photos-taken-out")
+    assert "emptied.csv line 2: it is no line that dojang writes" in said
+    assert tree(data.parent) == before and (data.parent / "other").is_dir()
+
+
 def test_a_second_clean_gets_a_folder_of_its_own(data: Path) -> None:
     before = tree(data)
     first = rearrange(find(data), everything(data))

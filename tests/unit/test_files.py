@@ -552,6 +552,24 @@ def test_a_move_never_replaces_anything(tmp_path: Path) -> None:
     assert (tmp_path / "c").read_text() == "a"
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="other systems look first and rename then")
+def test_a_file_that_appears_while_another_is_moved_there_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text("a")
+    real = os.path.lexists
+
+    def appears(path: Path) -> bool:
+        there = real(path)
+        Path(path).write_text("new")
+        return there
+
+    monkeypatch.setattr(os.path, "lexists", appears)
+    with pytest.raises(ResourceError, match=r"R402\]: cannot write .*b': File exists"):
+        folders.move(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "a").read_text() == "a" and (tmp_path / "b").read_text() == "new"
+
+
 def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     half = folders.unfinished(tmp_path / "new")
     files.write_bytes(half / "deep" / "a.bin", b"1", flush=False)
@@ -560,3 +578,15 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "deep" / "a.bin").read_bytes() == b"1" and not half.exists()
     with pytest.raises(ConfigError, match="C202"):
         files.must_be_new(tmp_path / "new", fix="--out NEW", flag="--out")
+
+
+def test_a_name_as_long_as_disks_take(tmp_path: Path) -> None:
+    for name in ("고" * 83 + ".png", "x" * 255):
+        files.write_bytes(tmp_path / name, b"1")
+        assert names(tmp_path) == [name]
+        (tmp_path / name).unlink()
+        with folders.new_folder(tmp_path / name) as folder:
+            files.write_bytes(folder / name, b"2", flush=False)
+        assert (tmp_path / name / name).read_bytes() == b"2"
+        (tmp_path / name / name).unlink()
+        (tmp_path / name).rmdir()

@@ -53,6 +53,15 @@ def _show(
             "what is to be shown? DATA; DATA with --preprocess, --augment POLICY or --row N; or --picture FILE.",
             fix="dojang data show digits --preprocess",
         )
+    numbers, sampled = row is not None or picture is not None, not (augment or preprocess)
+    for flag, value, fits, where in (
+        ("--at", at, numbers, "--row N or --picture FILE"),
+        ("--pictures", pictures, preprocess, "--preprocess"),
+        ("--side", side, preprocess, "--preprocess"),
+        ("--count", count, augment or (sampled and not numbers), "pictures of DATA, or --augment"),
+    ):
+        if value is not None and not fits:
+            raise ConfigError("C204", f"{flag} is for {where}.", fix=f"leave {flag} out.")
 
     with garbage.importing():
         from pathlib import Path

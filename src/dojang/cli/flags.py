@@ -19,6 +19,12 @@ class Flag(click.Option):
     """A click option that remembers which option of which room it stands for."""
 
     room = ""
+    bare = False
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether the next word is its value in any case."""
+        return not (self.is_flag or self.bare)
 
 
 def flags(options: Mapping[str, recipe.Option], leave_out: Sequence[str] = ()) -> list[click.Parameter]:
@@ -46,6 +52,7 @@ def flags(options: Mapping[str, recipe.Option], leave_out: Sequence[str] = ()) -
             )
             if choices and words != "|".join(choices):
                 flag.help = f"{entry.facts['help']}: {', '.join(choices)}" + (f" [{shown}]" if shown else "")
+            flag.bare = bool(bare)
         flag.room = re.split(r"[.;:]", entry.room.__doc__ or "")[0]
         found.append(flag)
     return found
@@ -56,7 +63,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, [self._spelled(arg) for arg in args])
+            return super().parse_args(ctx, self._all_spelled(args))
         except click.NoSuchOption as error:
             known = [
                 name for p in self.get_params(ctx) for name in (*p.opts, *p.secondary_opts) if name.startswith("--")
@@ -77,6 +84,14 @@ class Command(click.Command):
         for room, records in rooms.items():
             with formatter.section(room):
                 formatter.write_dl(records, col_max=34)
+
+    def _all_spelled(self, args: Sequence[str]) -> list[str]:
+        """Each argument as :meth:`_spelled` has it, but for the value of an option: ``--move blank=nothing``."""
+        valued = {name for p in self.params if isinstance(p, Flag) and p.needs_value for name in p.opts}
+        spelled: list[str] = []
+        for before, arg in zip(["", *args], args, strict=False):
+            spelled.append(arg if before in valued or "--" in spelled else self._spelled(arg))
+        return spelled
 
     def _spelled(self, arg: str) -> str:
         """``lr=0.1`` as ``--lr=0.1``; anything that is no option's name stays what it is."""

@@ -6,7 +6,6 @@ As folders of PNG, as one npz, or as IDX files. All three are read back by dojan
 from __future__ import annotations
 
 import io
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image
 from dojang import files, folders
 from dojang.data import idx
 from dojang.data.layout import unfit
-from dojang.data.manifest import SPLITS, Manifest, plain
+from dojang.data.manifest import SPLITS, Manifest, folded, plain
 from dojang.data.options import DataOptions
 from dojang.data.prepare import Prepared, bad_pictures, prepare
 from dojang.errors import ConfigError, DataError, listing
@@ -173,19 +172,28 @@ def _folders(made: Prepared, out: Path, tick: Tick) -> None:
 
 
 def _names(manifest: Manifest) -> list[str]:
-    """split/class/name.png of every row: its own name where that is free in any spelling, else one with a number."""
-    taken: Counter[str] = Counter()
-    found = []
-    for row, (path, (label,)) in enumerate(zip(manifest.paths, manifest.labels, strict=True)):
-        split = manifest.splits[row]
+    """split/class/name.png of every row: its own name where that is free in any spelling, else one with a number.
+
+    >>> from dojang.data.pairs import from_pairs
+    >>> dots = from_pairs([(np.zeros((1, 1), np.uint8), "on")] * 3)
+    >>> _names(dots.replace(paths=("on/A.jpg", "on/a.png", "on/a-000001.jpg")))
+    ['on/A.png', 'on/a-000001-000001.png', 'on/a-000001.png']
+    """
+    own = []
+    for row, (path, (label,), split) in enumerate(zip(manifest.paths, manifest.labels, manifest.splits, strict=True)):
         folder = f"{split}/{manifest.classes[label]}" if split else manifest.classes[label]
         name = path.rpartition("/")[2]
-        stem = f"{row:06}" if "#" in name else name.rpartition(".")[0]
-        key = f"{folder}/{stem}".casefold()
-        taken[key] += 1
-        if taken[key] > 1:
-            stem = f"{stem}-{row:06}"
-        found.append(f"{folder}/{stem}.png")
+        own.append(f"{folder}/{f'{row:06}' if '#' in name else name.rpartition('.')[0]}")
+    # what is added to one name may make it that of another
+    forms, taken = {folded(name) for name in own}, set[str]()
+    found = []
+    for row, name in enumerate(own):
+        form = folded(name)
+        while form in taken or (name != own[row] and form in forms):
+            name += f"-{row:06}"
+            form = folded(name)
+        taken.add(form)
+        found.append(f"{name}.png")
     return found
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -119,11 +120,11 @@ def from_object(data: Any, *, name: str = "hf", wished: Address | None = None) -
     classes = columns[first].classes or tuple(map(str, sorted(set(found[first] or []))))
     place = {label: i for i, label in enumerate(classes)}
     for split, labels in found.items():
-        names = [str(label) for label in labels or []]
-        unknown = {label: names.count(label) for label in dict.fromkeys(names) if label not in place}
+        names = Counter(str(label) for label in labels or [])
+        unknown = {label: count for label, count in names.items() if label not in place}
         if unknown:
             raise unknown_classes(IN_WORDS[split], unknown, classes, f"data.filter(...), for {split}.")
-        missing = [label for label in classes if label not in set(names)]
+        missing = [label for label in classes if label not in names]
         if split in ("val", "test") and missing:
             notes.append(missing_note(split, missing))
     used = columns[first]

@@ -167,14 +167,20 @@ def csv_line(fields: Iterable[str]) -> str:
 def csv_rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
     """The rows of CSV text, each with the number of the line on which it begins.
 
+    A spreadsheet's byte order mark is passed over, and its columns may be divided by semicolons, as spreadsheets write
+    them where a comma is the decimal sign: so it is where the first line has semicolons and no comma.
+
     Args:
         where: The file's name, for messages.
 
     Raises:
         DataError: D111 where the quoting is broken.
     """
+    text = text.removeprefix("\ufeff")
+    header = text.partition("\n")[0]
+    divided = ";" if ";" in header and "," not in header else ","
     # newline="" keeps the line ends inside quoted names
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=divided, strict=True)
     line = 1
     try:
         for fields in reader:
@@ -183,6 +189,25 @@ def csv_rows(text: str, where: str) -> Iterator[tuple[int, list[str]]]:
             line = reader.line_num + 1
     except csv.Error as error:
         raise bad_line(where, line, f"the CSV is broken: {error}", fix="close the quotes around each name.") from error
+
+
+def not_utf8(names: Iterable[str]) -> str:
+    r"""What to say beside names of a table that are not there, if that may be because the table is not in UTF-8.
+
+    >>> not_utf8(["a.jpg"]), not_utf8(["\udcbb.jpg"])
+    ('', ' Its letters are not UTF-8: save it as "CSV UTF-8".')
+    """
+    strange = any("\udc80" <= letter <= "\udcff" for name in names for letter in name)
+    return ' Its letters are not UTF-8: save it as "CSV UTF-8".' if strange else ""
+
+
+def spelled(name: str) -> tuple[str, ...]:
+    """A name, and what else it may be on a disk: letters and their accents in one character, or in several.
+
+    >>> [len(form) for form in spelled("\u00e9.jpg")], spelled("a.jpg")
+    ([5, 6], ('a.jpg',))
+    """
+    return tuple(dict.fromkeys((name, same_name(name), unicodedata.normalize("NFD", name))))
 
 
 def bad_line(where: str, line: int, what: str, *, fix: str = "") -> DataError:
@@ -240,3 +265,8 @@ def pasted(path: str) -> str:
 def same_name(name: str) -> str:
     """The form in which class names are compared: an accent may be one character or two, and is the same name."""
     return unicodedata.normalize("NFC", name)
+
+
+def folded(path: str) -> str:
+    """The form in which names are one on disks that do not tell cases, or accents in one or two characters, apart."""
+    return same_name(same_name(path).casefold())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -186,7 +187,7 @@ def _named(
     known: list[Any] = list(classes or parts[0].classes or sorted(set[Any](labels[0])))
     place = {label: i for i, label in enumerate(known)}
     for part, some in zip(parts[1:], labels[1:], strict=True):
-        unknown = {str(label): some.count(label) for label in dict.fromkeys(some) if label not in place}
+        unknown = {str(label): count for label, count in Counter(some).items() if label not in place}
         if unknown:
             fix = f"rename the labels of {part.split}, or add the class to train."
             raise unknown_classes(IN_WORDS[part.split], unknown, list(map(str, known)), fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 
@@ -181,14 +181,14 @@ def inspect(
     return kept.replace(digests=tuple(digests)), infos, bad
 
 
-def bad_pictures(bad: dict[str, DataError], total: int, full_list: str) -> DataError:
-    """The one error for all pictures that cannot be read."""
+def bad_pictures(bad: Mapping[str, DataError], total: int, full_list: str, *, fix: str = "") -> DataError:
+    """The one error for all pictures that cannot be read; ``fix`` where there is no --bad."""
     first = next(iter(bad.values()))
     return DataError(
         "D104",
         f"{len(bad):,} of {total:,} images cannot be decoded, e.g. {first.what}",
         context=f"Full list: {full_list}." if full_list else f"They are: {listing(bad, most=3)}.",
-        fix="repair them, or pass --bad=skip to leave them out (recorded in the run).",
+        fix=fix or "repair them, or pass --bad=skip to leave them out (recorded in the run).",
     )
 
 

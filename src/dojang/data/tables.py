@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dojang.data.labels import Row, by_name
-from dojang.data.manifest import SPLITS, Manifest, bad_line, csv_rows, plain
+from dojang.data.manifest import SPLITS, Manifest, bad_line, csv_rows, not_utf8, plain, spelled
 from dojang.data.sources import FolderSource, unreadable
 from dojang.errors import DataError, listing, many
 
@@ -35,15 +35,20 @@ def read_table(path: Path, where: str) -> Manifest:
             as for folders; D112 when the file cannot be read.
     """
     try:
-        # -sig: a spreadsheet's byte order mark is no part of the first column's name
-        text = path.read_bytes().decode("utf-8-sig", "surrogateescape")
+        text = path.read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
         raise unreadable(where, error, place=str(path)) from error
     notes: list[str] = []
     source = FolderSource(path.parent, where)
     rows: list[Row] = []
     lines: dict[str, int] = {}
+    missing: list[str] = []
     for line, row in _rows(text, where, notes):
+        there = next((path for path in spelled(row.path) if os.path.isfile(os.path.join(source.root, path))), None)
+        if there is None:
+            missing.append(row.path)
+        else:
+            row = row._replace(path=there)
         # ./a.jpg is a.jpg; links are left alone, for two names of one picture are found by its content
         same = posixpath.normpath(row.path)
         if same in lines:
@@ -52,7 +57,6 @@ def read_table(path: Path, where: str) -> Manifest:
         rows.append(row)
     if not rows:
         raise DataError("D101", f"{where!r} names no images: it has no lines below its header.", fix="cat/1.jpg,cat")
-    missing = [row.path for row in rows if not os.path.isfile(os.path.join(source.root, row.path))]
     if missing:
         raise _missing(missing, lines, len(rows), source.root, where)
     _check_splits(rows, lines, where)
@@ -112,6 +116,7 @@ def _missing(missing: list[str], lines: Mapping[str, int], total: int, root: str
     context = f"Looked in {root!r}."
     if any("\\" in path for path in missing):
         context += " Folders are separated by / in a table."
+    context += not_utf8(missing)
     return DataError(
         "D111",
         f"{plain(where)}: {len(missing):,} of {many(total, 'image')} {'does' if total == 1 else 'do'} not exist: "

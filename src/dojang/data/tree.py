@@ -63,10 +63,9 @@ def plan(manifest: Manifest) -> Tree:
     >>> tree.places, tree.notes
     (('train/on_off/pairs-0.png', 'val/on/pairs-1.png'), ("class 'on/off' is the folder 'on_off'",))
     """
-    folders: dict[str, str] = {}
-    for name in manifest.classes:
-        folders[name] = _free(_folder(name), {same_name(taken) for taken in folders.values()})
-    taken: dict[str, set[str]] = {}
+    among = _Names()
+    folders = {name: among.free(_folder(name)) for name in manifest.classes}
+    taken: dict[str, _Names] = {}
     places, renamed = [], {}
     for path, (label,), split in zip(manifest.paths, manifest.labels, manifest.splits, strict=True):
         if not split:
@@ -74,8 +73,7 @@ def plan(manifest: Manifest) -> Tree:
             continue
         folder = f"{split}/{folders[manifest.classes[label]]}"
         wanted = _file(path)
-        name = _free(wanted, taken.setdefault(folder, set()))
-        taken[folder].add(name)
+        name = taken.setdefault(folder, _Names()).free(wanted)
         if name != wanted:
             renamed[path] = name
         places.append(f"{folder}/{name}")
@@ -92,7 +90,9 @@ def check(manifest: Manifest, root: str | Path, how: str = "link") -> None:
     root = Path(root)
     files.must_be_new(root, flag="--tree", fix="--tree ANOTHER")
     source = manifest.source
-    if isinstance(source, FolderSource) and root.resolve().is_relative_to(Path(source.root).resolve()):
+    # a table's folder is no data: what lies beside the table is found by its lines alone
+    tabled = isinstance(source, FolderSource) and Path(source.name).expanduser().is_file()
+    if isinstance(source, FolderSource) and not tabled and root.resolve().is_relative_to(Path(source.root).resolve()):
         raise ConfigError(
             "C244",
             f"the tree would lie inside the data: {str(root)!r} is in {source.name!r}.",
@@ -159,14 +159,24 @@ def _file(path: str) -> str:
     return base if is_picture(base) else f"{base}.png"
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """The name, or the first of name-2, name-3 ... that is not taken."""
-    stem, dot, suffix = name.rpartition(".") if is_picture(name) else (name, "", "")
-    number, free = 1, name
-    while same_name(free) in taken or free in taken:
-        number += 1
-        free = f"{stem}-{number}{dot}{suffix}"
-    return free
+class _Names:
+    """Names of one folder, each given once in either form of its accents."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        # where the next search begins, so that thousands of one name are not counted through again
+        self._last: dict[str, int] = {}
+
+    def free(self, name: str) -> str:
+        """The name, or the first of name-2, name-3 ... that is not taken; it is taken then."""
+        stem, dot, suffix = name.rpartition(".") if is_picture(name) else (name, "", "")
+        number, free = self._last.get(name, 1), name
+        while same_name(free) in self._taken:
+            number += 1
+            free = f"{stem}-{number}{dot}{suffix}"
+        self._last[name] = number
+        self._taken.add(same_name(free))
+        return free
 
 
 def _short(name: str) -> str:

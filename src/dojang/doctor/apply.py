@@ -45,10 +45,10 @@ def outside(path: str | Path, manifest: Manifest, flag: str) -> None:
         return
     data = data.resolve()
     if place.is_relative_to(data) or data.is_relative_to(place):
+        how = "is" if place == data else "lies inside" if place.is_relative_to(data) else "holds"
         raise ConfigError(
             "C244",
-            f"{flag} {os.fspath(path)!r} {'lies inside' if place.is_relative_to(data) else 'holds'} the data "
-            f"{manifest.source.name!r}.",
+            f"{flag} {os.fspath(path)!r} {how} the data {manifest.source.name!r}.",
             context="dojang never writes into the folder of your pictures.",
             fix=f"{flag} {pasted(str(data.parent / (data.name + '-clean' + Path(path).suffix)))}",
         )

@@ -20,6 +20,7 @@ from dojang.doctor.places import folder_of, no_files
 from dojang.doctor.plan import Plan, check, read_plan
 from dojang.doctor.repairs import Repairs, make
 from dojang.errors import ConfigError
+from dojang.folders import unfinished
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,10 @@ def clean(
         ConfigError, DataError, SecurityError, ResourceError: Those of the functions that it calls.
     """
     there = plan is not None and os.path.lexists(plan)
-    if there and repairs != Repairs():
-        raise ConfigError(
-            "C200",
-            f"--plan {plan!r} is there already, and repairs are chosen, too.",
-            context="A plan that exists is followed as it is; nothing is overwritten.",
-            fix="leave the repairs out to follow it, or --plan NEW.csv",
-        )
+    both = there and repairs != Repairs()
+    # the command that was killed once is given again
+    if both and not (apply and out is not None and os.path.lexists(unfinished(out))):
+        raise _both(str(plan))
     if data in NAMES and not os.path.lexists(data):
         raise no_files(data)
     if os.path.isdir(data):
@@ -132,6 +130,8 @@ def clean(
         made = read_plan(str(plan))
     else:
         made = make(manifest, repairs, threads=threads, max_pixels=max_pixels, tick=tick)
+    if both and make(manifest, repairs, threads=threads, max_pixels=max_pixels, tick=tick).lines != made.lines:
+        raise _both(str(plan))
     check(made, manifest.paths)
     written = ""
     if plan is not None and not there:
@@ -145,6 +145,15 @@ def clean(
     journal = rearrange(manifest, made, max_pixels=max_pixels, tick=tick)
     taken = _near(journal.folder) if journal else ""
     return Cleaned(manifest, made, written, taken=taken, applied=True)
+
+
+def _both(plan: str) -> ConfigError:
+    return ConfigError(
+        "C200",
+        f"--plan {plan!r} is there already, and repairs are chosen, too.",
+        context="A plan that exists is followed as it is; nothing is overwritten.",
+        fix="leave the repairs out to follow it, or --plan NEW.csv",
+    )
 
 
 def _near(path: Path) -> str:

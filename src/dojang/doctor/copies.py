@@ -47,77 +47,80 @@ def doubles(
         areas: Pixels of every row, int64 (n,).
         sizes: Bytes of every row.
     """
-    exact, near = _relations(pairs)
-
-    def kind_of(one: int, other: int) -> str:
-        # as a scan says it: labels first, then splits
-        first = "" if other in exact.get(one, ()) else "near-"
-        if labels[one] != labels[other]:
-            return f"{first}two-labels"
-        if splits[one] != splits[other]:
-            return f"{first or 'same-'}across"
-        return first.rstrip("-") or "same"
+    group_of, beside = _groups(pairs)
 
     def better(row: int) -> tuple[int, int, int, str]:
         # without its extension "a" comes before "a copy" and "a (1)"
         return _RANK.get(splits[row], 2), -int(areas[row]), -sizes[row], paths[row].rpartition(".")[0]
 
-    gone: dict[int, Double] = {}
-    rows = sorted(set(exact) | set(near), key=better)
-    related = {row: sorted((exact.get(row, set()) | near.get(row, set())) - {row}, key=better) for row in rows}
+    rows = sorted(sorted(group_of), key=better)
+    place = {row: number for number, row in enumerate(rows)}
+
+    def kind_of(row: int, label: str, split: str, first: str) -> str:
+        # as a scan says it: labels first, then splits
+        if labels[row] != label:
+            return f"{first}two-labels"
+        if splits[row] != split:
+            return f"{first or 'same-'}across"
+        return first.rstrip("-") or "same"
+
+    def best(row: int, known: _Known, wanted: Collection[str]) -> Double | None:
+        """The best of the known pictures that are the same as a row, or nearly, in one of the ways that are wanted."""
+        group = group_of[row]
+        found = []
+        for other, first in ((group, ""), *((one, "near-") for one in beside.get(group, ()))):
+            for (label, split), at in known[other].items():
+                kind = kind_of(row, label, split, first)
+                if kind in wanted:
+                    found.append(Double(row, kind, at))
+        return min(found, key=lambda double: place[double.kept], default=None)
+
+    every: _Known = defaultdict(dict)
     for row in rows:
-        for other in related[row]:
-            kind = kind_of(row, other)
-            if kind.endswith("two-labels") and kind in kinds:
-                gone[row] = Double(row, kind, other)
-                break
-    kept: set[int] = set()
+        every[group_of[row]].setdefault((labels[row], splits[row]), row)
+    differing = [kind for kind in kinds if kind.endswith("two-labels")]
+    # of one label and split the first stands for all
+    gone = {row: double for row in rows if (double := best(row, every, differing))}
+    kept: _Known = defaultdict(dict)
     for row in rows:
         if row in gone:
             continue
-        stands = next((other for other in related[row] if other in kept and kind_of(row, other) in kinds), None)
-        if stands is None:
-            kept.add(row)
+        double = best(row, kept, kinds)
+        if double is None:
+            kept[group_of[row]].setdefault((labels[row], splits[row]), row)
         else:
-            gone[row] = Double(row, kind_of(row, stands), stands)
+            gone[row] = double
     return sorted(gone.values())
 
 
-def _relations(pairs: Sequence[Pair]) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
-    """Which rows are the same picture as which, and nearly the same; both ways.
+# by group, then label and split, the best row there is
+_Known = defaultdict[int, dict[tuple[str, str], int]]
+
+
+def _groups(pairs: Sequence[Pair]) -> tuple[dict[int, int], dict[int, set[int]]]:
+    """The group of each row, in which all are the same picture; and by group those that are nearly the same.
 
     Of pictures with the same bytes only the first was compared with others, and it speaks for all.
     """
-    first = {pair.rows[1]: pair.rows[0] for pair in pairs if pair.how == "bytes"}
-    members: dict[int, set[int]] = defaultdict(set)
+    above: dict[int, int] = {}
+
+    def top(row: int) -> int:
+        while above[row] != row:
+            above[row] = above[above[row]]
+            row = above[row]
+        return row
+
     for pair in pairs:
         for row in pair.rows:
-            members[first.get(row, row)].add(row)
-    groups = _joined([(first.get(a, a), first.get(b, b)) for (a, b), how, _ in map(_parts, pairs) if how != "near"])
-    exact: dict[int, set[int]] = {}
-    for group in groups:
-        rows = set().union(*(members[one] for one in group))
-        exact |= dict.fromkeys(rows, rows)
-    near: dict[int, set[int]] = defaultdict(set)
-    for (a, b), how, _ in map(_parts, pairs):
-        if how == "near":
-            ones = exact.get(a) or members[first.get(a, a)] | {a}
-            others = exact.get(b) or members[first.get(b, b)] | {b}
-            for row in ones:
-                near[row] |= others
-            for row in others:
-                near[row] |= ones
-    return exact, dict(near)
-
-
-def _parts(pair: Pair) -> tuple[tuple[int, int], str, float]:
-    return pair.rows, pair.how, pair.score
-
-
-def _joined(links: Sequence[tuple[int, int]]) -> list[set[int]]:
-    """Groups of what is linked, directly or over others."""
-    group: dict[int, set[int]] = {}
-    for a, b in links:
-        both = group.get(a, {a}) | group.get(b, {b})
-        group |= dict.fromkeys(both, both)
-    return list({id(one): one for one in group.values()}.values())
+            above.setdefault(row, row)
+        if pair.how != "near":
+            low, high = sorted(map(top, pair.rows))
+            above[high] = low
+    groups = {row: top(row) for row in above}
+    beside: dict[int, set[int]] = defaultdict(set)
+    for pair in pairs:
+        one, other = (groups[row] for row in pair.rows)
+        if one != other:
+            beside[one].add(other)
+            beside[other].add(one)
+    return groups, beside

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dojang.data import division, split
-from dojang.data.manifest import SPLITS, Manifest
+from dojang.data.manifest import SPLITS, Manifest, pasted
 from dojang.data.prepare import bad_pictures
 from dojang.doctor.look import look
 from dojang.doctor.pairs import pairs as find_pairs
@@ -58,7 +58,8 @@ def divide(
     count = len(manifest)
     looks = look(manifest, threads=threads, max_pixels=max_pixels, tick=lambda n: tick("looking at", n, count))
     if looks.bad:
-        raise bad_pictures(looks.bad, count, "")
+        fix = f"dojang clean {pasted(manifest.source.name)} --drop unreadable --out NEW --apply, and divide that."
+        raise bad_pictures(looks.bad, count, "", fix=fix)
     manifest = manifest.replace(digests=tuple(digest.hex() for digest in looks.facts["digest"].tolist()))
     before = len(manifest.notes)
     own = [name for name in SPLITS if name in manifest.splits]

@@ -12,7 +12,7 @@ from typing import Any
 from dojang import files
 from dojang.data.ahead import in_order
 from dojang.data.labels import Row, by_name
-from dojang.data.manifest import Manifest, pasted, plain
+from dojang.data.manifest import Manifest, not_utf8, pasted, plain, spelled
 from dojang.data.scan import walk
 from dojang.data.sources import FolderSource
 from dojang.doctor.apply import Tick, copy_to, outside, record_of
@@ -62,7 +62,8 @@ class Gathered:
     def lines(self) -> Iterator[str]:
         """What is to be said, 80 columns wide."""
         counts = self.counts()
-        yield f"{many(len(self.plan.staying), 'picture')} of {pasted(self.source)} in {len(counts):,} classes"
+        kinds = many(len(counts), "class", "classes")
+        yield f"{many(len(self.plan.staying), 'picture')} of {pasted(self.source)} in {kinds}"
         for name, n in counts.items():
             yield from folded_lines(f"{n:>9,}  {plain(name)}", " " * 13, "")
         for names, words in (
@@ -121,13 +122,14 @@ def gather(
             "D155",
             f"{plain(where)} names {many(len(missing), 'picture')} that {'is' if len(missing) == 1 else 'are'} not in "
             f"{folder!r}: {listing(map(plain, missing), most=3)}.",
+            context=_about(missing).strip(),
             fix="correct the lines, or pass --skip-missing to leave them out.",
         )
     if not named:
         raise DataError(
             "D155",
             f"{plain(where)} names none of the {many(len(found), 'picture')} in {folder!r}.",
-            context=f"It names {listing((plain(row.picture) for row in table), most=3)}.",
+            context=f"It names {listing((plain(row.picture) for row in table), most=3)}.{_about(missing)}",
             fix="give the folder to which its paths are relative.",
         )
     source = FolderSource(root, folder)
@@ -146,6 +148,12 @@ def gather(
     unnamed = tuple(path for path in found if path not in named)
     written = plan if plan is not None and not there else ""
     return Gathered(folder, made, missing, unnamed, written or "", out if apply and out is not None else "")
+
+
+def _about(missing: Sequence[str]) -> str:
+    """What may be wrong with names that are not there."""
+    said = " Folders are separated by / in a table." if any("\\" in name for name in missing) else ""
+    return said + not_utf8(missing)
 
 
 def _planned(manifest: Manifest, named: dict[str, str], threads: int, tick: Tick) -> Plan:
@@ -172,7 +180,9 @@ def _matched(table: Sequence[Labelled], found: Sequence[str], where: str) -> tup
     for line, picture, label in table:
         # ./a.jpg is a.jpg
         name = os.path.normpath(picture)
-        paths = [name] if name in whole else keys.get(name, [])
+        names = spelled(name)
+        paths = next(([form] for form in names if form in whole), None)
+        paths = paths or next((keys[form] for form in names if form in keys), [])
         if not paths:
             missing.append(picture)
             continue

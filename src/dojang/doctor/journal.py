@@ -81,9 +81,17 @@ def read_journal(folder: str | Path) -> Journal:
     """The journal in a folder that a clean in place has made.
 
     Raises:
-        DataError: D159 where there is none; D111 where it holds what dojang does not write.
+        DataError: D159 where there is none, or its data is not beside it; D111 where it holds what dojang does not
+            write.
     """
     taken = Path(folder)
+    if not taken.is_dir():
+        raise DataError(
+            "D159",
+            f"there is no folder {os.fspath(folder)!r}.",
+            context="It lies beside the data, by the name that was said when it was cleaned: photos-taken-out.",
+            fix="ls -d *-taken-out*, in the folder that the data lies in.",
+        )
     if not (taken / "journal.csv").is_file():
         if (taken / "moving").is_dir():
             raise DataError(
@@ -109,18 +117,29 @@ def read_journal(folder: str | Path) -> Journal:
             data = new
             continue
         # it is written by dojang, but may have come from anywhere
-        if not (number.isdecimal() or kind == "made") or _leads_out(old) or _leads_out(new):
+        if not (number.isdecimal() or kind == "made") or leads_out(old) or leads_out(new):
             raise bad_line(name, line, "it is no line that dojang writes", fix="undo with the journal as it was.")
         if kind == "made":
             made.append(new)
         else:
             moves.append(Move(int(number), old, new, kind == "taken"))
-    # the two lie beside each other also where both were moved together
-    beside = taken.resolve().parent / Path(data).name
-    return Journal(taken.resolve(), beside if beside.is_dir() else Path(data), tuple(moves), tuple(made))
+    own = Path(data).name
+    if not own or leads_out(own):
+        raise bad_line(name, 2, "it is no line that dojang writes", fix="undo with the journal as it was.")
+    # beside it also where both were moved together; nowhere else, for the journal may have come from anywhere
+    beside = taken.resolve().parent / own
+    if not beside.is_dir():
+        raise DataError(
+            "D159",
+            f"{os.fspath(folder)!r} is of {data!r}, which does not lie beside it.",
+            context="Pictures are brought back into the folder beside it alone.",
+            fix="put the two beside each other, and undo again.",
+        )
+    return Journal(taken.resolve(), beside, tuple(moves), tuple(made))
 
 
-def _leads_out(path: str) -> bool:
+def leads_out(path: str) -> bool:
+    """Whether a path of a journal may lead out of the folder that it is of."""
     return path.startswith("/") or ".." in path.split("/") or "\0" in path
 
 
@@ -138,7 +157,13 @@ def check_no_other(data: Path) -> None:
     for path in sorted(data.parent.glob("*-taken-out*")):
         if not path.name.startswith(f"{data.name}-taken-out") or not (path / "journal.csv").is_file():
             continue
-        journal = read_journal(path)
+        try:
+            journal = read_journal(path)
+        except DataError as error:
+            if error.code == "D159":
+                # of data that is elsewhere
+                continue
+            raise
         if journal.data != data:
             continue
         marks = journal.marks()

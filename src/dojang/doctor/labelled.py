@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from dojang.data.layout import unfit
-from dojang.data.manifest import Manifest, bad_line, csv_line, csv_rows, plain, same_name
+from dojang.data.layout import is_picture, unfit
+from dojang.data.manifest import Manifest, bad_line, csv_line, csv_rows, not_utf8, plain, same_name, spelled
 from dojang.data.sources import unreadable
 from dojang.doctor.findings import Finding
 from dojang.errors import DataError, did_you_mean, listing, many
@@ -35,8 +35,7 @@ def read_labels(path: str | Path) -> tuple[list[Labelled], bool]:
     """
     where = str(path)
     try:
-        # -sig: a spreadsheet's byte order mark is no part of the first column's name
-        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+        text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
         raise unreadable(where, error, place=where) from error
     rows = csv_rows(text, where)
@@ -46,6 +45,9 @@ def read_labels(path: str | Path) -> tuple[list[Labelled], bool]:
     first_column = _column(names, _ADDRESS if of_address else _PICTURE)
     last_column = _column(names, _LABEL)
     if (first_column is None or last_column is None) and len(names) == 2:
+        if is_picture(names[0]) or "://" in names[0]:
+            what = f"it names {header[0]!r} where the columns are to be named"
+            raise bad_line(where, first, what, fix="put a line above it: path,label")
         first_column, last_column = 0, 1
     if first_column is None or last_column is None:
         have = ", ".join(map(repr, header)) or "nothing"
@@ -106,13 +108,14 @@ def relabelled(manifest: Manifest, path: str | Path, names: Mapping[str, str], *
     if of_address:
         raise DataError("D155", f"{plain(where)} names addresses; --relabel needs paths.", fix="path,label")
     known = {**{label: label for label in names.values()}, **names}
-    for line, picture, label in lines:
+    for line, given, label in lines:
+        picture = next((name for name in spelled(given) if name in rows), given)
         if picture not in rows:
             raise DataError(
                 "D155",
                 f"{plain(where)} line {line:,}: there is no picture {picture!r} in the data."
                 f"{did_you_mean(picture, rows)}",
-                context=f"Paths are written as a plan has them, e.g. {plain(manifest.paths[0])}.",
+                context=f"Paths are written as a plan has them, e.g. {plain(manifest.paths[0])}.{not_utf8([picture])}",
                 fix="correct the path, or remove the line.",
             )
         if label not in known and not new:

@@ -15,9 +15,8 @@ from pathlib import Path
 
 from dojang.data.arrays import ArraySource
 from dojang.data.layout import unfit
-from dojang.data.manifest import Manifest, pasted, plain, same_name
+from dojang.data.manifest import Manifest, folded, pasted, plain, same_name
 from dojang.data.sources import FolderSource
-from dojang.doctor.plan import folded
 from dojang.errors import ConfigError, DataError, did_you_mean, listing, many
 
 #: rules that have a name of their own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dojang.data.layout import is_hidden, is_picture
-from dojang.data.manifest import bad_line, csv_line, csv_rows, plain
+from dojang.data.manifest import bad_line, csv_line, csv_rows, folded, plain
 from dojang.data.sources import unreadable
 from dojang.errors import DataError, SecurityError, did_you_mean, listing, many
 from dojang.files import check_member
@@ -88,14 +87,11 @@ def read_plan(path: str | Path) -> Plan:
     """
     where = str(path)
     try:
-        # -sig: a spreadsheet's byte order mark is no part of the first column's name
-        text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+        text = Path(path).read_bytes().decode("utf-8", "surrogateescape")
     except OSError as error:
         raise unreadable(where, error, place=where) from error
     rows = csv_rows(text, where)
     first, header = next(rows, (1, []))
-    if header and len(header) == 1 and ";" in header[0]:
-        raise bad_line(where, first, "its columns are divided by semicolons", fix="save it with commas.")
     names = [name.strip().lower() for name in header]
     for column in COLUMNS[:3]:
         if names.count(column) != 1:
@@ -223,11 +219,6 @@ def _above(path: str) -> Iterator[str]:
     while "/" in path:
         path = path.rpartition("/")[0]
         yield path
-
-
-def folded(path: str) -> str:
-    """The form in which names are one on disks that do not tell cases, or accents in one or two characters, apart."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def extension(path: str) -> str:

@@ -15,6 +15,7 @@ from dojang.data.split import describe
 from dojang.doctor import stages_page
 from dojang.doctor.anatomy import anatomy
 from dojang.doctor.samples import samples
+from dojang.doctor.show import folded_lines
 from dojang.doctor.stages import stages
 from dojang.errors import ConfigError
 
@@ -61,7 +62,7 @@ def augmented(data: str, layer: Mapping[str, Any], *, count: int | None = None, 
     given = DataOptions(**{name: layer[name] for name in ("data_root", "download") if name in layer})
     found = preview(_found(data, given), [layer], pictures=count or 8, epochs=7, threads=threads)
     options = dict(vars(found.recipe.augment))
-    lines = [f"augment: {found.words}", "validation and test pictures stay as they are."]
+    lines = [*folded_lines(f"augment: {found.words}", " " * 9), "validation and test pictures stay as they are."]
     numbers = {"augment": found.words, "options": options, "pictures": list(found.paths)}
     return Shown(numbers, lines, lambda: page(found, plain(data)))
 

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from dojang import files, folders
-from dojang.data.manifest import csv_rows, plain
+from dojang.data.manifest import bad_line, csv_rows, plain
 from dojang.doctor.apply import Tick
-from dojang.doctor.journal import BACK, UNDONE, WAITING, Journal, read_journal
+from dojang.doctor.journal import BACK, UNDONE, WAITING, Journal, leads_out, read_journal
 from dojang.errors import DataError, listing
 
 
@@ -66,8 +66,14 @@ def _emptied(journal: Journal) -> list[tuple[Path, Path]]:
     if not path.exists():
         return []
     rows = csv_rows(files.read_text(path), str(path))
-    next(rows)
-    return [(journal.folder / "emptied" / number, journal.data / name) for _, (number, name) in rows]
+    next(rows, None)
+    found = []
+    for line, fields in rows:
+        number, name = fields if len(fields) == 2 else ("", "")
+        if not number.isdecimal() or leads_out(name):
+            raise bad_line(str(path), line, "it is no line that dojang writes", fix="undo with the file as it was.")
+        found.append((journal.folder / "emptied" / number, journal.data / name))
+    return found
 
 
 def _check(journal: Journal, emptied: list[tuple[Path, Path]], *, forward: bool) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dojang import seeds
+from dojang.data import split
 from dojang.data.augment import Augment
 from dojang.data.loader import Loader
 from dojang.data.manifest import Manifest
@@ -53,10 +54,13 @@ def preview(
         pictures: So many, of as many classes as there are.
 
     Raises:
-        DataError: D101 where there is no training picture; D104 when one of them cannot be read.
+        DataError: D101 where there is no training picture; D104 when one of them cannot be read; those of
+            :func:`dojang.data.split.assign`.
     """
     recipe = recipes.resolve(layers)
-    rows = np.flatnonzero([split in ("train", "") for split in manifest.splits])
+    # policies go by the number of pictures that are learned from
+    options = recipe.data
+    rows = split.assign(manifest, val=options.val, test=options.test, seed=recipe.train.seed).rows("train")
     if len(rows) == 0:
         raise DataError("D101", f"{manifest.source.name!r} has no training pictures.", fix="give data to train on.")
     chosen = _spread(manifest, rows, pictures, recipe.train.seed)

@@ -33,6 +33,33 @@ def test_what_would_be_done_unasked_is_told_as_numbers(stripes: Path, capsys: py
     assert len(found["pictures"]) == 8 and not list(Path().glob("show*.html"))
 
 
+def test_lines_fit_a_terminal(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [f"--{name}=0.2" for name in ("brightness", "contrast", "saturation", "hue", "blur", "noise", "erase")]
+    assert main(["data", "show", str(stripes), "--augment", "notes", *words, "--mixup", "0.2"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert max(map(len, out)) <= 80 and "mixup 0.2" in " ".join(out)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--at", "1,1"],
+        ["--side", "8"],
+        ["--pictures", "9"],
+        ["--row", "1", "--count", "3"],
+        ["--preprocess", "--count", "3"],
+    ],
+    ids=" ".join,
+)
+def test_options_of_another_view(stripes: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "show", str(stripes), *words]) == 2
+    flag = words[-2]
+    assert f"ConfigError[C204]: {flag} is for " in capsys.readouterr().err and not list(Path().glob("show*.html"))
+
+
 @pytest.mark.parametrize("words", [["--preprocess"], ["--row", "1"]], ids=" ".join)
 def test_views_that_do_not_go_together(stripes: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "show", str(stripes), "--degrees", "10", *words]) == 2

@@ -121,7 +121,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         ([], 2, "C200]: clean needs DATA, or --undo FOLDER."),
         (["photos", "--undo", "x"], 2, "C200]: DATA and --undo FOLDER are both given."),
         (["--undo", "x", "--drop", "blank"], 2, "C200]: --undo stands alone"),
-        (["--undo", "nowhere"], 3, "D159]: 'nowhere' holds no journal"),
+        (["--undo", "nowhere"], 3, "D159]: there is no folder 'nowhere'"),
         (["photos", "--apply"], 2, "C200]: --apply needs a place: --out NEW for a new folder, or --in-place."),
         (["photos", "--out", "x", "--in-place"], 2, "C200]: --out and --in-place are both given."),
         (["photos", "--drop", "blnk"], 2, "Did you mean 'blank'?"),
@@ -132,6 +132,7 @@ def run_json(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["nowhere"], 3, "D100]"),
         (["mnist", "--drop", "blank"], 3, "D150]: the pictures of 'mnist' are no files but arrays"),
         (["photos", "--out", "photos/new", "--apply"], 2, "C244]: --out 'photos/new' lies inside the data 'photos'."),
+        (["photos", "--out", "photos", "--apply"], 2, "C244]: --out 'photos' is the data 'photos'."),
         (["photos", "--out", ".", "--apply"], 2, "C244]: --out '.' holds the data 'photos'."),
         (["photos", "--plan", "photos/p.csv"], 2, "C244]: --plan 'photos/p.csv' lies inside the data"),
         (["photos", "--out", "taken", "--apply"], 2, "C202]: --out 'taken' is there already; nothing is overwritten."),
@@ -147,6 +148,13 @@ def test_mistakes(
     before = tree(tmp_path)
     assert said in run(capsys, *words, status=status)
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", ["blank", "near", "same", "shape", "dark"])
+def test_a_kind_with_a_class_is_no_option(data: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    # "blank" is two letters from "plan": ``plan=x`` is how an option may be spelled, the value of --move is not one
+    assert "stay as they are" in run(capsys, "photos", "--move", f"{kind}=nothing")
+    assert "stay as they are" in run(capsys, "move=blank=nothing", "data=photos")
 
 
 def test_a_plan_of_other_data_or_older_pictures(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -217,10 +225,11 @@ def test_every_call_that_can_fail_and_a_second_run_goes_on(
     assert at > 40 and tree(data) == before
 
 
+@pytest.mark.parametrize("plan", [[], ["--plan", "p.csv"]], ids=["", "plan"])
 def test_what_a_kill_left_torn_is_written_again(
-    data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    data: Path, plan: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["photos", "--drop", "unreadable", "--out", "new", "--apply"]
+    words = ["photos", "--drop", "unreadable", "--out", "new", "--apply", *plan]
     with monkeypatch.context() as patch:
         patch.setattr(folders, "finish", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
         assert main(["clean", *words]) == 130
@@ -228,6 +237,8 @@ def test_what_a_kill_left_torn_is_written_again(
     made[0].write_bytes(made[0].read_bytes()[:20])
     made[1].unlink()
     capsys.readouterr()
+    if plan:
+        assert "C200]: --plan 'p.csv' is there already" in run(capsys, *words, "--rename-classes", "wnid", status=2)
     run(capsys, *words)
     assert sorted(tree(Path("new")).values()) == sorted(
         digest for path, digest in tree(data).items() if path.endswith(".png")

@@ -32,6 +32,13 @@ def test_a_division_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert found.notes[-1].endswith("1 picture in no split left out")
 
 
+def test_a_division_that_a_spreadsheet_has_saved(tmp_path: Path) -> None:
+    manifest = pictures("abab").replace(splits=("train", "train", "val", ""))
+    written = tmp_path / "splits.csv"
+    written.write_bytes(b"\xef\xbb\xbf" + manifest.to_csv().replace(",", ";").replace("\n", "\r\n").encode())
+    assert division.given(manifest, written).splits == ("train", "train", "val")
+
+
 def test_a_division_of_other_pictures_is_refused(tmp_path: Path) -> None:
     manifest = pictures("abab").replace(splits=("train",) * 4)
     written = tmp_path / "splits.csv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ GOOD = "path,label,split\na.jpg,cat,train\nb.jpg,dog,train\n"
             "which has 'picture', 'label'.\n  Fix: begin the file with the line: path,label",
         ),
         ("a.jpg,cat\nb.jpg,dog\n", "D111]: t.csv line 1: no column for the path"),
-        ("path;label\na.jpg;cat\n", "D111]: t.csv line 1: no column for the path"),
+        ("path;lable\na.jpg;cat\n", "D111]: t.csv line 1: no column for the label (label, class, target)"),
         ("path,lable\na.jpg,cat\n", "D111]: t.csv line 1: no column for the label (label, class, target)"),
         ("", "D111]: t.csv line 1: no column for the path (path, file, filename, image) in the header, which has noth"),
         ("path,file,label\n", "D111]: t.csv line 1: two columns could be the path: 'path' and 'file'.\n  Fix: rename"),
@@ -160,3 +161,25 @@ def test_missing_files_are_counted_and_listed(folder: Path) -> None:
         f"  Looked in {str(folder)!r}. Folders are separated by / in a table.\n"
         "  Fix: write each path relative to the folder of the CSV, or remove these lines."
     )
+
+
+def test_a_table_as_spreadsheets_write_it_with_semicolons() -> None:
+    found = find(table('\ufeffpath;label\r\na.jpg;cat, grey\r\n"b.jpg";dog\r\n'))
+    assert found.paths == ("a.jpg", "b.jpg") and found.classes == ("cat, grey", "dog")
+
+
+def test_accents_and_korean_in_one_character_or_in_several(folder: Path) -> None:
+    # a Mac writes names in several; its spreadsheet writes them in one
+    name = unicodedata.normalize("NFD", "고양이.jpg")
+    (folder / name).write_bytes(b"here")
+    found = find(table("path,label\n고양이.jpg,cat\na.jpg,dog\n"))
+    assert name in found.paths and found.source.read(name) == b"here"
+    with pytest.raises(DataError, match="is on line 2 too"):
+        find(table(f"path,label\n고양이.jpg,cat\n{name},dog\n"))
+
+
+def test_a_table_that_is_not_utf8_says_so(folder: Path) -> None:
+    (folder / "고양이.jpg").write_bytes(b"here")
+    (folder / "old.csv").write_bytes("path,label\n고양이.jpg,cat\n".encode("cp949"))
+    with pytest.raises(DataError, match='not UTF-8: save it as "CSV UTF-8"'):
+        find(str(folder / "old.csv"))

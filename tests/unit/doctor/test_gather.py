@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -112,10 +113,20 @@ def test_files_of_one_name_in_one_class(loose: Path, capsys: pytest.CaptureFixtu
         (["gather", "loose", "--by", "t.csv", "--out", "n", "--download"], "C200]: 't.csv' names files"),
         (["gather", "nowhere", "--by", "t.csv"], "C205]: 'nowhere' is no folder."),
         (["gather", "loose", "--by", "t.csv", "--out", "loose/n", "--apply"], "C244]: --out 'loose/n' lies inside"),
-        (["gahter"], "C200]: unknown verb 'gahter' of data. Did you mean 'gather'?"),
+        (["gahter"], "C200]: unknown verb 'data gahter'. Did you mean 'gather'?"),
     ],
 )
 def test_mistakes_with_flags(loose: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
     Path("t.csv").write_text(TABLE)
     assert main(["data", *words]) == 2
     assert said in capsys.readouterr().err and not Path("n").exists()
+
+
+def test_names_in_another_form_a_missing_header_and_foreign_letters(
+    loose: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (loose / "e.png").rename(loose / unicodedata.normalize("NFD", "고양이.png"))
+    assert "1 picture of loose in 1 class\n" in gather(capsys, "\ufefffile;label\r\n고양이;cat\r\n")
+    said = gather(capsys, "a.png,cat\nb.jpg,dog\n", status=3)
+    assert "line 1: it names 'a.png' where the columns are to be named" in said
+    assert "Folders are separated by / in a table." in gather(capsys, "id,breed\ndeep\\er\\d.webp,cat\n", status=3)

@@ -36,12 +36,18 @@ def test_a_table_as_a_spreadsheet_saves_it(tmp_path: Path) -> None:
     assert read_plan(path).lines == (Line("cat/1.jpg", "keep", "x/1.jpg"), Line("cat/2.jpg", "out", ""))
 
 
+def test_a_plan_as_a_spreadsheet_writes_it_with_semicolons(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_bytes(b'\xef\xbb\xbfpath;action;to\r\n"a;b.jpg";keep;x/a,b.jpg\r\n')
+    assert read_plan(path).lines == (Line("a;b.jpg", "keep", "x/a,b.jpg"),)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("", "line 1: the header needs the column 'path' once; it has nothing"),
         ("path,to\n", "line 1: the header needs the column 'action' once; it has 'path', 'to'"),
-        ("path;action;to\n", "line 1: its columns are divided by semicolons"),
+        ("path;action\n", "line 1: the header needs the column 'to' once; it has 'path', 'action'"),
         ("path,action,to\na,keep\n", "line 2: 2 fields, but the header has 3"),
         ("path,action,to\na,keep,b\na,out,\n", "line 3: 'a' is on line 2 too"),
         ('path,action,to\n"a,keep,b\n', "line 2: the CSV is broken"),
