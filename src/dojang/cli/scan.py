@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,10 @@ from dojang import garbage, recipe
 from dojang.cli.flags import Command, Flag, flags, given
 from dojang.cli.main import print_json
 from dojang.data.options import DataOptions
+
+if TYPE_CHECKING:
+    from dojang.doctor.unseen import Unseen
+    from dojang.predict.predictor import Predictor
 
 _OPTIONS = {
     name: entry
@@ -35,9 +39,10 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
 
     if html:
         files.must_be_new(html, fix="--html ANOTHER.html")
-    predictor = None
+    predictor: Predictor | Unseen | None = None
     if run is not None:
         with garbage.importing():
+            from dojang.doctor import unseen
             from dojang.models import pretrained
             from dojang.models.presets import PRESETS
             from dojang.predict.predictor import Predictor
@@ -45,8 +50,10 @@ def _scan(data: str, run: str | None, html: str | None, threads: int | None, as_
 
         # what is there wins over a name
         named = not Path(run).exists() and run in PRESETS
-        place = pretrained.find(run, "auto", download=options.download) if named else weights_of(run)
-        predictor = Predictor.load(place)
+        predictor = unseen.load(run) if Path(run).is_dir() and not named else None
+        if predictor is None:
+            place = pretrained.find(run, "auto", download=options.download) if named else weights_of(run)
+            predictor = Predictor.load(place)
     manifest = find(data, options.data_root, options.download)
     progress = reporter()
     report, looks = scan(
@@ -78,7 +85,8 @@ command = Command(
     params=[
         click.Argument(["data"]),
         Flag(["run", "--run"], metavar="RUN",
-             help="also judge labels, by what a run sees, a weights file, or a network whose weights are in the cache"),
+             help="also find wrong labels and strangers, by what a run or its folds see, a weights file, or a network "
+             "whose weights are in the cache"),
         Flag(["html", "--html"], metavar="FILE", help="write a page with a thumbnail for every finding"),
         Flag(["threads", "--threads"], type=click.IntRange(0, 256), help="that read and decode [one a core]"),
         Flag(["as_json", "--json"], is_flag=True, help="all findings as JSON on stdout"),
