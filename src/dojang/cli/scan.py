@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,10 @@ from dojang.cli.flags import Command, Flag, flags, given
 from dojang.cli.main import print_json
 from dojang.data.options import DataOptions
 from dojang.errors import ConfigError
+
+if TYPE_CHECKING:
+    from dojang.doctor.unseen import Unseen
+    from dojang.predict.predictor import Predictor
 
 _OPTIONS = {
     name: entry
@@ -53,9 +57,10 @@ def _scan(
         files.must_be_new(html, fix="--html ANOTHER.html")
     if suspects:
         files.must_be_new(suspects, flag="--suspects", fix="--suspects ANOTHER.csv")
-    predictor = None
+    predictor: Predictor | Unseen | None = None
     if run is not None:
         with garbage.importing():
+            from dojang.doctor import unseen
             from dojang.models import pretrained
             from dojang.models.presets import PRESETS
             from dojang.predict.predictor import Predictor
@@ -63,8 +68,10 @@ def _scan(
 
         # what is there wins over a name
         named = not Path(run).exists() and run in PRESETS
-        place = pretrained.find(run, "auto", download=options.download) if named else weights_of(run)
-        predictor = Predictor.load(place)
+        predictor = unseen.load(run) if Path(run).is_dir() and not named else None
+        if predictor is None:
+            place = pretrained.find(run, "auto", download=options.download) if named else weights_of(run)
+            predictor = Predictor.load(place)
     manifest = find(data, options.data_root, options.download)
     progress = reporter()
     report, looks = scan(
@@ -101,7 +108,8 @@ command = Command(
     params=[
         click.Argument(["data"]),
         Flag(["run", "--run"], metavar="RUN",
-             help="also judge labels, by what a run sees, a weights file, or a network whose weights are in the cache"),
+             help="also find wrong labels and strangers, by what a run or its folds see, a weights file, or a network "
+             "whose weights are in the cache"),
         Flag(["html", "--html"], metavar="FILE", help="write a page with a thumbnail for every finding"),
         Flag(["suspects", "--suspects"], metavar="FILE.csv",
              help="with --run: write the doubtful labels as path,label, for dojang clean --relabel"),

@@ -35,6 +35,7 @@ KINDS: Mapping[str, Kind] = {
     "same": Kind("the same picture twice", WARN, "keep one, or let both lie in one split"),
     "near": Kind("nearly the same picture", WARN, "let both lie in one split"),
     "label": Kind("labels that are probably wrong", WARN, "look at them, the most suspect first"),
+    "stranger": Kind("belong to no class", WARN, "look whether they are what they should be, the strangest first"),
     "names": Kind("names that are easily taken for each other", WARN, "rename the folders if they are one class"),
     "imbalance": Kind(
         "classes of very different size",

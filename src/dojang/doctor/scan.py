@@ -18,6 +18,7 @@ from dojang.doctor.look import Looks, look
 from dojang.doctor.pairs import Pair, pairs
 
 if TYPE_CHECKING:
+    from dojang.doctor.unseen import Unseen
     from dojang.predict.predictor import Predictor
 
 Tick = Callable[[str, int, int], None]
@@ -60,7 +61,7 @@ def scan(
     threads: int,
     max_pixels: int,
     limits: Limits = LIMITS,
-    predictor: Predictor | None = None,
+    predictor: Predictor | Unseen | None = None,
     tick: Tick = lambda stage, done, total: None,
 ) -> tuple[Report, Looks]:
     """Look at all pictures of a manifest and say what is wrong with them.
@@ -68,27 +69,31 @@ def scan(
     Args:
         threads: That read and decode.
         max_pixels: Larger pictures are not read, and are found.
-        predictor: A trained network, by whose features labels are judged; None leaves that out.
+        predictor: A trained network, by whose features labels and strangers are judged, or a cross-validation, whose
+            networks judge what they have not learned; None leaves that out.
         tick: Called with the stage ("looking at", "comparing" or "judging"), the pictures done and their number.
 
     Raises:
-        ConfigError: C212 and C248 where a predictor cannot judge these pictures.
+        ConfigError: C212, C218 and C248 where a predictor cannot judge these pictures.
+        DataError: D107 where a cross-validation does not know a class.
     """
     began = time.perf_counter()
     count = len(manifest)
     looks = look(manifest, threads=threads, max_pixels=max_pixels, tick=lambda n: tick("looking at", n, count))
-    found = list(each(manifest, looks, limits))
+    found, notes = list(each(manifest, looks, limits)), list(manifest.notes)
     found += _all(manifest, limits)
     doubles = pairs(manifest, looks, tick=tick)
     found += _doubles(manifest, doubles)
     if predictor is not None:
         # torch takes longer to load than most scans
-        from dojang.doctor import suspects
+        from dojang.doctor.judge import judgements
 
-        rows, seen = suspects.features(predictor, manifest, threads=threads, tick=lambda n: tick("judging", n, count))
         # pictures that are one are judged by others
         together = division.together(manifest, [pair.rows for pair in doubles])
-        found += suspects.findings(manifest, suspects.judge(together, rows, seen))
+        digests = [one.hex() if seen else "" for one, seen in looks.facts[["digest", "seen"]].tolist()]
+        more, said = judgements(predictor, together, digests, threads, lambda n: tick("judging", n, count))
+        found += more
+        notes += said
     order = {kind: number for number, kind in enumerate(KINDS)}
     found.sort(key=lambda finding: order[finding.kind])
     seen = looks.facts[looks.facts["seen"]]
@@ -99,7 +104,7 @@ def scan(
         _numbers(looks.formats, seen["format"]),
         _numbers(looks.modes, seen["mode"]),
         tuple(found),
-        manifest.notes,
+        tuple(notes),
         time.perf_counter() - began,
     )
     return report, looks

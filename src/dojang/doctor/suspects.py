@@ -115,6 +115,11 @@ def judge(manifest: Manifest, rows: np.ndarray, seen: np.ndarray, *, seed: int =
         held = np.array([split == "val" for split in fold.splits])
         fitted = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto").fit(seen[~held], targets[~held])
         probabilities[np.ix_(held, fitted.classes_)] = fitted.predict_proba(seen[held])
+    return judged(rows, probabilities, targets)
+
+
+def judged(rows: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> Suspects:
+    """What probabilities, out of fold, say of labels."""
     # of what is sure a logarithm would be endless
     logs = np.log(np.maximum(probabilities, 1e-30))
     own = logs[np.arange(len(rows)), targets]
