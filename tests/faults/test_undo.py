@@ -16,6 +16,7 @@ from PIL import Image
 from dojang import files
 from dojang.cli.main import main
 from dojang.data.scan import find
+from dojang.doctor import inplace
 from dojang.doctor.inplace import rearrange
 from dojang.doctor.journal import read_journal
 from dojang.doctor.plan import Line, Plan
@@ -333,3 +334,18 @@ def test_data_that_may_not_be_written(data: Path, monkeypatch: pytest.MonkeyPatc
     assert caught.value.code == "R402" and caught.value.context == "Nothing was moved."
     assert f"cannot write {str(data / 'n02-dog')!r}: Permission denied." in caught.value.what
     assert tree(data.parent) == before
+
+
+def test_a_folder_is_looked_through_once_however_many_pictures_leave_it(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # of 100,000 files in one folder each look takes long
+    looked: list[Path] = []
+    real = inplace.holds_nothing
+    monkeypatch.setattr(inplace, "holds_nothing", lambda folder: looked.append(folder) or real(folder))
+    paths = find(data).paths
+    rearrange(
+        find(data),
+        Plan(tuple(Line(path, "keep", f"{path.rpartition('/')[0]}/new {i}.png") for i, path in enumerate(paths))),
+    )
+    assert len(paths) > len(looked) == len({path.rpartition("/")[0] for path in paths})

@@ -94,6 +94,8 @@ def from_pairs(
             if not isinstance(item, (tuple, list)) or len(item) != 2:
                 held = f"{len(item)} values" if isinstance(item, (tuple, list)) else f"a {type(item).__name__}"
                 fix = '((row["image"], row["label"]) for row in data)' if isinstance(item, Mapping) else ""
+                if index == 0 and _two_lists(part.items):
+                    fix = "zip(pictures, labels), if these are all pictures and all labels"
                 raise bad_item(index, f"is {held}", "expected a pair: (image, label)", fix=fix, where=where)
             kept[name].append(picture(item[0], index, layout=layout, color=color, where=where))
             before = labels[0][0] if labels[0] else None
@@ -113,6 +115,12 @@ def from_pairs(
         groups=("",) * len(ids),
         notes=_notes(names, ids, splits),
     )
+
+
+def _two_lists(items: Any) -> bool:
+    """Whether it is (pictures, labels), many of each, and not (picture, label) many times."""
+    several = isinstance(items, (tuple, list)) and len(items) == 2 and all(hasattr(one, "__len__") for one in items)
+    return several and len(items[0]) == len(items[1])
 
 
 def _of_hugging_face(items: Any) -> bool:
@@ -165,7 +173,8 @@ def _label(label: Any, index: int, first: int | str | None, classes: Sequence[st
         label = label.item()
     if isinstance(label, bool) or not isinstance(label, (int, str)):
         what = f"has a label of type {kind}: {label!r}"[:200]
-        raise bad_item(index, what, "expected a whole number or a name", where=where)
+        fix = "labels.astype(int), if they are numbers of classes" if isinstance(label, float) else ""
+        raise bad_item(index, what, "expected a whole number or a name", fix=fix, where=where)
     if classes is None:
         if first is not None and isinstance(first, str) != isinstance(label, str):
             what = f"has the label {label!r}, item 0 has {first!r}"

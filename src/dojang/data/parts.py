@@ -27,8 +27,8 @@ def parts_of(data: Any) -> list[Part]:
             them; ``(x, y)``, two arrays; or anything with (picture, label) items, which is one part.
 
     Raises:
-        DataError: D114 for a split that has no such name, pictures and labels that differ in number, or labels that are
-            no labels.
+        DataError: D114 for a split that has no such name, three parts without names, pictures and labels that differ in
+            number, or labels that are no labels.
 
     Example:
         >>> x, y = np.zeros((4, 2, 2), np.uint8), np.array([0, 1, 0, 1])
@@ -37,6 +37,12 @@ def parts_of(data: Any) -> list[Part]:
     """
     if isinstance(data, Mapping):
         return _by_split(data)
+    if isinstance(data, (tuple, list)) and len(data) == 3 and all(map(_are_arrays, data)):
+        raise DataError(
+            "D114",
+            "the data is three times (pictures, labels); expected train and test, or parts by name.",
+            fix='{"train": data[0], "val": data[1], "test": data[2]}',
+        )
     if isinstance(data, (tuple, list)) and len(data) == 2 and all(map(_are_arrays, data)):
         return [Part("train", *_pairs(data[0], "train")), Part("test", *_pairs(data[1], "test"))]
     return [Part("", *_pairs(data, "the data"))]

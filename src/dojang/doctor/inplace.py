@@ -181,13 +181,16 @@ def _above(path: str) -> list[str]:
     return found
 
 
+def _whole(folder: str) -> list[str]:
+    """A folder, and those that it lies in."""
+    return [folder, *_above(folder)] if folder else []
+
+
 def _take_emptied(journal: Journal) -> None:
     """Folders that held nothing but what has moved go to ``TAKEN/emptied/``, by number, the outermost of each."""
-    left: set[str] = set()
-    for move in journal.moves:
-        for folder in _above(move.old):
-            if folder not in left and holds_nothing(journal.data / folder):
-                left.add(folder)
+    # each once, however many pictures it had
+    known = {folder for place in {move.old.rpartition("/")[0] for move in journal.moves} for folder in _whole(place)}
+    left = {folder for folder in known if holds_nothing(journal.data / folder)}
     outer = sorted(folder for folder in left if not set(_above(folder)) & left)
     if not outer:
         return

@@ -72,7 +72,8 @@ def classes_gone(manifest: Manifest, plan: Plan) -> list[str]:
     """Classes of which all pictures are taken out."""
     labels = {path: manifest.classes[label] for path, (label,) in zip(manifest.paths, manifest.labels, strict=True)}
     stay = {labels[line.path] for line in plan.staying}
-    return [name for name in manifest.classes if name not in stay and name in set(labels.values())]
+    gone = set(labels.values()) - stay
+    return [name for name in manifest.classes if name in gone]
 
 
 def _changed(manifest: Manifest, plan: Plan) -> tuple[list[Line], int]:

@@ -93,7 +93,7 @@ def _check(journal: Journal, emptied: list[tuple[Path, Path]], *, forward: bool)
             fix="put it back to where it was, and undo again.",
         )
     leaving = {str(journal.new(move)) for move in moved}
-    coming = [move for move in journal.moves if move.old and (move in moved or move.number in waiting)]
+    coming = [move for move in journal.moves if move.old and (forward or move.number in waiting)]
     blocked = [move.old for move in coming if os.path.lexists(path := journal.old(move)) and str(path) not in leaving]
     # a file where one of the folders was
     blocked += [str(place) for path, place in emptied if path.is_dir() and place.exists() and not place.is_dir()]

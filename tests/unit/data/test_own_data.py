@@ -253,3 +253,17 @@ class TestKept:
         (tmp_path / "file").write_text("")
         with pytest.raises(ResourceError, match=r"R402\]"):
             files.Spool(tmp_path / "file" / "below")
+
+
+@pytest.mark.parametrize(
+    ("data", "fix"),
+    [
+        (((X, Y), (X, Y), (X, Y)), '{"train": data[0], "val": data[1], "test": data[2]}'),
+        ((list(X), Y.tolist()), "zip(pictures, labels), if these are all pictures and all labels"),
+        ((X, Y.astype(float)), "labels.astype(int), if they are numbers of classes"),
+    ],
+)
+def test_what_people_give_otherwise_is_told(data: Any, fix: str) -> None:
+    with pytest.raises(DataError) as caught:
+        from_pairs(data)
+    assert caught.value.code == "D114" and caught.value.fix == fix
