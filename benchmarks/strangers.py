@@ -120,7 +120,8 @@ def architecture(draw: np.random.Generator, number: int) -> np.ndarray:
     return levels
 
 
-def kinds(options: argparse.Namespace) -> dict[str, list[bytes]]:
+def kinds(options: argparse.Namespace, first: bool = False) -> dict[str, list[bytes]]:
+    """Pictures by kind: those that the figures are of, or the ``first``, that the choice was made with."""
     count = CHOSEN + REPORTED
     draw = np.random.default_rng(5)
     found = {
@@ -135,7 +136,8 @@ def kinds(options: argparse.Namespace) -> dict[str, list[bytes]]:
         "charts": [png(chart(draw, i)) for i in range(count)],
         "architecture": [png(architecture(draw, i)) for i in range(count)],
     }
-    return {kind: pictures[CHOSEN:] for kind, pictures in found.items()}
+    part = slice(CHOSEN) if first else slice(CHOSEN, count)
+    return {kind: pictures[part] for kind, pictures in found.items()}
 
 
 def features(predictor: Predictor, manifest: Manifest) -> np.ndarray:
@@ -147,16 +149,20 @@ def spread(values: list[float]) -> dict[str, Any]:
     return found | {"sd": round(statistics.stdev(values), 4) if len(values) > 1 else None}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def arguments(about: str | None, out: Path) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--cells", type=Path, required=True)
     parser.add_argument("--streets", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    options = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=out)
+    return parser
+
+
+def main() -> None:
+    options = arguments(__doc__, RESULTS).parse_args()
 
     predictor, photos = Predictor.load(options.weights), find(options.photos)
     own, targets, classes = features(predictor, photos), photos.targets, len(photos.classes)

@@ -111,7 +111,7 @@ def evaluate(
     """
     rows = manifest.rows(split)
     if len(rows) == 0:
-        have = [name for name, counts in manifest.counts().items() if sum(counts.values())]
+        have = [name for name, counts in manifest.counts().items() if name and sum(counts.values())]
         raise DataError("D121", f"the data has no {split!r} pictures; it has {', '.join(have) or 'none'}.")
     ids = match(manifest, predictor.labels, split)
 

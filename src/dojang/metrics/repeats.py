@@ -1,10 +1,10 @@
 """The score of one recipe over several runs: mean, spread, and how far the mean can be trusted.
 
 The runs of a cross-validation share training pictures, so their scores are not independent, and the interval of
-Student's t over them is too narrow: where .95 is promised, it holds the truth in .92 of repetitions for 100 points of
+Student's t over them is too narrow: where .95 is promised, it holds the truth in .91 of repetitions for 100 points of
 two classes in 20 dimensions with five folds, and in .88 in 50 dimensions with ten.  Corrected for what they share it
-holds it in .96 of either (tests/unit/metrics/test_repeats.py computes both).  No estimate of that variance is without
-bias: Bengio and Grandvalet, "No unbiased estimator of the variance of K-fold cross-validation", JMLR 5, 2004.
+holds it in .97 of either (benchmarks/results/fold_intervals.json).  No estimate of that variance is without bias:
+Bengio and Grandvalet, "No unbiased estimator of the variance of K-fold cross-validation", JMLR 5, 2004.
 """
 
 from __future__ import annotations
