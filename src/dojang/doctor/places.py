@@ -62,6 +62,9 @@ def places(manifest: Manifest) -> list[Place]:
     """
     if isinstance(manifest.source, ArraySource):
         raise no_files(manifest.source.name)
+    # in an archive each has a path behind the archive's name; what is left are rows of tables
+    if not isinstance(manifest.source, FolderSource) and not all("!/" in path for path in manifest.paths):
+        raise no_files(manifest.source.name, "rows of tables")
     labels = [manifest.classes[label] for (label,) in manifest.labels]
     is_folder = folder_of(manifest) is not None
     is_table = isinstance(manifest.source, FolderSource) and not is_folder
@@ -82,11 +85,11 @@ def places(manifest: Manifest) -> list[Place]:
     return found
 
 
-def no_files(name: str) -> DataError:
+def no_files(name: str, but: str = "arrays") -> DataError:
     """The error for data whose pictures are no files."""
     return DataError(
         "D150",
-        f"the pictures of {name!r} are no files but arrays: there is nothing to rename or move.",
+        f"the pictures of {name!r} are no files but {but}: there is nothing to rename or move.",
         fix=f"dojang data export {pasted(name)} --format folders --out NEW, and clean that.",
     )
 

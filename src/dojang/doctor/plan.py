@@ -237,4 +237,13 @@ def reasons(lines: Iterable[Line]) -> Counter[str]:
 
 def kinds(line: Line) -> list[str]:
     """The kinds of a line's reasons."""
-    return [part.partition(":")[0].strip() for part in line.why.split("; ")] if line.why.strip() else ["by hand"]
+    return [part.partition(":")[0].strip() for part in why_of(line)] if line.why.strip() else ["by hand"]
+
+
+def why_of(line: Line) -> list[str]:
+    """A line's reasons, each beginning with its kind; a name among their words may hold a semicolon.
+
+    >>> why_of(Line("a.jpg", "keep", "", "relabel: from a; b; encode: was BMP; name"))
+    ['relabel: from a; b', 'encode: was BMP', 'name']
+    """
+    return re.split(r"; (?=[a-z-]+: |name(?:; |$))", line.why)

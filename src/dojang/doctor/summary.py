@@ -10,7 +10,7 @@ from dojang.data.layout import ROLES
 from dojang.data.manifest import Manifest, pasted, plain
 from dojang.doctor.findings import KINDS
 from dojang.doctor.places import places
-from dojang.doctor.plan import Line, Plan, kinds
+from dojang.doctor.plan import Line, Plan, kinds, why_of
 from dojang.doctor.show import folded_lines
 from dojang.errors import listing, many
 
@@ -105,7 +105,7 @@ def _part(some: list[Line], title: str, most: int) -> Iterator[str]:
 
 
 def _renaming(line: Line) -> str:
-    old = next(part for part in line.why.split("; ") if part.startswith("class")).removeprefix("class: from ")
+    old = next(part for part in why_of(line) if part.startswith("class")).removeprefix("class: from ")
     return f"{plain(old)} -> {plain(_class_of(line))}"
 
 
@@ -117,5 +117,5 @@ def _class_of(line: Line) -> str:
 def _example(line: Line, kind: str) -> str:
     if line.stays:
         return f"{plain(line.path)} -> {plain(line.to)}"
-    why = next((part for part in line.why.split("; ") if part.startswith(f"{kind}: ")), "")
+    why = next((part for part in why_of(line) if part.startswith(f"{kind}: ")), "")
     return ": ".join(part for part in (plain(line.path), plain(why.removeprefix(f"{kind}: "))) if part)

@@ -71,6 +71,14 @@ def begin(
             "--pretrained is for networks that dojang builds; this one was given in Python.",
             fix="load its weights in Python: module.load_state_dict(...).",
         )
+    # a validation part that data brings takes part in the folds
+    without = recipe.data.val == "none" or (recipe.run.folds is not None and recipe.data.val is None)
+    if recipe.train.patience and without:
+        raise ConfigError(
+            "C204",
+            "--patience stops by the score of a validation part, and there is none.",
+            fix="--val 0.1, or leave --patience out.",
+        )
     trained = _trained(recipe, reporter)
     if trained and recipe.model.model == "auto":
         # weights say whose they are

@@ -281,3 +281,12 @@ def test_names_of_any_kind_do_not_reach_the_terminal(
     said = run(capsys, "photos", "--rename-files", "{class}_{name}", "--out", "new", "--plan", "p.csv", "--apply")
     assert "\x1b" not in said and said.isascii()
     assert sorted(tree(Path("new"))) == sorted(f"{name}/{name}_{name}.png" for name in names)
+
+
+def test_a_semicolon_in_a_name_is_no_reason(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = data / "test" / "a; b"
+    next(data.glob("test/*cat")).rename(folder)
+    next(data.glob("training/*cat")).rename(data / "training" / "a; b")
+    (folder / "twin.png").write_bytes(sorted(folder.glob("*.png"))[0].read_bytes())
+    told = json.loads(run_json(capsys, "photos", "--drop", "duplicates", "--rename-files", "{number}", "--json"))
+    assert set(told["why"]["taken_out"]) == {"same"} and set(told["why"]["changed"]) == {"name"}

@@ -309,3 +309,9 @@ def test_images_are_numpy_equal_to_the_librarys_own(hf: Any) -> None:
     found = dojang.from_pairs(data)
     for path, row in zip(found.paths, data, strict=True):
         np.testing.assert_array_equal(decode(found.source.read(path), path, mode="RGB"), np.asarray(row["img"]))
+
+
+def test_rows_of_tables_are_no_files_to_clean(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["clean", str(saved), "--out", str(tmp_path / "new"), "--apply"]) == 3
+    said = capsys.readouterr().err
+    assert "D150]" in said and "are no files but rows of tables" in said and not (tmp_path / "new").exists()

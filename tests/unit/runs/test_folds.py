@@ -319,3 +319,10 @@ def test_a_new_run_in_an_old_folder_begins_afresh(stripes: Path, tmp_path: Path)
     assert run == tmp_path / "train"
     assert len(metrics(run)["folds"]["runs"]) == 2 and not (run / "fold-3/args.yaml").exists()
     assert yaml.safe_load((run / "fold-1/args.yaml").read_text())["seed"] == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"val": "none"}, {"val": "none", "folds": None}], ids=str)
+def test_patience_needs_a_validation_part(stripes: Path, tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"C204\]: --patience stops by the score of a validation part") as caught:
+        begin(stripes, tmp_path, patience=2, **options)
+    assert caught.value.fix == "--val 0.1, or leave --patience out." and not list(tmp_path.glob("*/train"))

@@ -48,7 +48,7 @@ def test_the_family_is_that_of_the_highest_layer() -> None:
     # nothing of the other one is left
     assert found.values() == resolve([{"model": "mnist-cnn"}]).values()
     assert found.augment.flip is None
-    assert resolve([{"model": "cifar-vgg"}]).data.flip == "horizontal"
+    assert resolve([{"model": "cifar-vgg"}]).augment.flip == "horizontal"
 
 
 def test_a_network_of_ones_own_has_no_family() -> None:
