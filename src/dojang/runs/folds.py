@@ -23,7 +23,7 @@ from dojang.data.manifest import Manifest
 from dojang.data.options import DataOptions
 from dojang.data.prepare import Prepared
 from dojang.data.statistics import statistics
-from dojang.errors import ConfigError, TrainError, many
+from dojang.errors import TrainError, many
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.evaluate import Evaluation, evaluate
 from dojang.metrics.repeats import repeats
@@ -54,18 +54,11 @@ def parts(prepared: Prepared, recipe: Recipe) -> list[Part]:
     """A run for each fold; none for a recipe without folds.
 
     Raises:
-        ConfigError: C204 for patience without --val; C212 where a class has fewer pictures, or groups, than there are
-            folds.
+        ConfigError: C212 where a class has fewer pictures, or groups, than there are folds.
     """
     if recipe.run.folds is None:
         return []
     chosen = recipe.data.val not in (None, "none")
-    if recipe.train.patience and not chosen:
-        raise ConfigError(
-            "C204",
-            "--patience waits for a better validation, and nothing is held out to validate by in these folds.",
-            fix="--val 0.1, of what each network may learn from; or leave out --patience.",
-        )
     made = []
     whole = prepared.manifest
     aside = np.array(whole.splits) == "test"

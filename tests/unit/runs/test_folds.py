@@ -300,12 +300,6 @@ def test_too_few_of_a_class(tmp_path: Path) -> None:
     assert not (tmp_path / "train").exists()
 
 
-def test_patience_without_anything_to_wait_for(stripes: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"C204\]: --patience waits for a better validation"):
-        begin(stripes, tmp_path, patience=2)
-    assert not (tmp_path / "train").exists()
-
-
 def test_what_cannot_be_changed(done: Callable[[], Path]) -> None:
     with pytest.raises(ConfigError, match=r"C219\]: epochs cannot be changed in a cross-validation"):
         train.resume(done(), {"epochs": 5})
