@@ -26,7 +26,7 @@ _ADDED = 2.0
 
 @dataclass(frozen=True)
 class Ends:
-    """The ends of the intervals of one score, an array of shape (c,) each; nan where a class has nothing to judge by."""
+    """The ends of the intervals of one score, arrays of shape (c,); nan where a class has nothing to judge by."""
 
     low: np.ndarray
     high: np.ndarray

@@ -105,7 +105,8 @@ def freedom(influence: np.ndarray) -> float:
     Args:
         influence: Of mean 0, shape (n,), not all 0.
 
-    Source: Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2, 1946.
+    Source: Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2,
+    1946.
 
     >>> round(freedom(np.array([1.0, -1.0] * 50 + [0.0] * 900)))
     222

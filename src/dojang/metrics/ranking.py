@@ -17,7 +17,7 @@ from dojang.metrics.arrays import rows
 from dojang.metrics.classes import LEAST
 from dojang.metrics.intervals import Score
 
-#: rows that a class has in the mean, for an interval of the average precision, which few rows bend most
+#: rows of the smallest class, for an interval of the average precision: fewer bend it more than an interval can tell
 LEAST_PRECISION = 50
 # rows that are added to each class where its spread is estimated, as spread as the rows of all classes are
 _ADDED = 0.5
@@ -49,18 +49,20 @@ class _Mean:
         self.rows += moves
         self.own[mine] = moves[mine] * (np.count_nonzero(mine) / len(mine))
 
-    def score(self, true: np.ndarray, least: int, level: float) -> Score:
+    def score(self, true: np.ndarray, few: str, level: float) -> Score:
+        """The mean; without an interval where there are too few rows, and ``few`` says so."""
         n, k = len(true), len(self.values)
         if k == 0:
             return Score(math.nan, math.nan, math.nan, n, "pictures of one class only" if n else "no pictures")
         value, centre = float(np.mean(self.values)), float(np.mean(self.centres))
-        why = ""
-        if n < least * np.count_nonzero(np.bincount(true)):
-            why = f"fewer than {least} pictures a class"
-        elif not 0 < value < 1 or not 0 < centre < 1:
+        free = 0.0
+        if few:
+            why = few
+        elif not (0 < value < 1 and 0 < centre < 1):
             why = "no picture is ranked wrongly" if value > 0.5 else "every picture is ranked wrongly"
-        elif (free := influence.freedom(self.rows)) < influence.LEAST_FREEDOM:
-            why = "a handful of pictures decide it"
+        else:
+            free = influence.freedom(self.rows)
+            why = "a handful of pictures decide it" if free < influence.LEAST_FREEDOM else ""
         if why:
             return Score(value, math.nan, math.nan, n, why)
         return influence.logit(value, centre, self._variance(true, k), free, n, level)
@@ -83,8 +85,8 @@ def ranking(true: Any, probabilities: Any, level: float = 0.95) -> Ranking:
 
     ROC-AUC: the share of pairs, one picture of the class and one of another, in which the class's own picture has the
     higher probability of the class; a tie is half. 1/2 is what guessing gives. Average precision: over the pictures of
-    the class, the mean share of the class among all that stand as high or higher; guessing gives the share of the class.
-    Of two classes the ROC-AUC is one number, that of the second column.
+    the class, the mean share of the class among all that stand as high or higher; guessing gives the class's share of
+    all. Of two classes the ROC-AUC is one number, that of the second column.
 
     Args:
         true: Class ids of shape (n,).
@@ -116,9 +118,12 @@ def ranking(true: Any, probabilities: Any, level: float = 0.95) -> Ranking:
             areas.add(float(area[k]), float(area[k]), moves, mine)
         precision[k], others, moves = curve.precision()
         precisions.add(float(precision[k]), others, moves, mine)
-    return Ranking(
-        area, precision, areas.score(true, LEAST, level), precisions.score(true, LEAST_PRECISION, level)
-    )
+    size = np.bincount(true, minlength=c)
+    there = size[size > 0]
+    few = f"fewer than {LEAST} pictures a class" if n < LEAST * len(there) else ""
+    smallest = int(there.min()) if n else 0
+    bent = f"a class of {smallest} pictures, fewer than {LEAST_PRECISION}" if smallest < LEAST_PRECISION else ""
+    return Ranking(area, precision, areas.score(true, few, level), precisions.score(true, bent, level))
 
 
 class _Curve:
