@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
 from dojang.cli.main import print_json
 from dojang.cli.progress import say
 from dojang.data.manifest import plain
@@ -86,11 +88,15 @@ def _interval(value: dict[str, Any]) -> str:
 
 
 def _short(name: str, most: int = 18, end: bool = False) -> str:
-    """A name with its middle, or all but its end, left out."""
+    """A name in so many columns of a terminal: its end is left out, or all but its end."""
     name = plain(name)
-    if len(name) <= most:
+    if cell_len(name) <= most:
         return name
-    return f"...{name[3 - most :]}" if end else f"{name[: most - 3]}..."
+    kept = name[-most:] if end else name[:most]
+    # letters of Hangul are two columns wide
+    while cell_len(kept) > most - 3:
+        kept = kept[1:] if end else kept[:-1]
+    return f"...{kept}" if end else f"{kept}..."
 
 
 def _leaked(found: dict[str, Any], indent: int) -> None:
