@@ -5,13 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
 from dojang.cli.main import print_json
 from dojang.cli.progress import say
+from dojang.data.manifest import plain
+from dojang.evaluate import files as evaluation_files
+from dojang.evaluate.chosen import WORDS, sentence
 from dojang.runs.validate import metrics_of
+
+_PICTURES = ("results.png", "confusion_matrix.png", "reliability.png", "worst.png")
+_PAIRS, _WRONG = 3, 3
 
 
 def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "test")) -> None:
-    """The scores of a run and where its folder is."""
+    """The scores of a run in a line a split, and where its folder is."""
     metrics = metrics_of(folder)
     if as_json:
         print_json({"run": str(folder), "metrics": metrics})
@@ -24,12 +32,93 @@ def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "tes
             found = metrics[split]
             macro = found["macro_f1"]["value"]
             say(f"{split:5} top-1 {score(found['top1'])}  macro F1 {macro:.4f}  n {found['n']:,}")
-            if found.get("leaked"):
-                say(f"      {found['leaked']:,} of these pictures were trained on, byte for byte: too good")
+            _leaked(found, 6)
             if "top1_tta" in found:
                 say(f"      top-1 {score(found['top1_tta'])}  with test-time augmentation")
-    pictures = [name for name in ("results.png", "confusion_matrix.png") if (folder / name).exists()]
-    say(f"run   {folder}" + (f"   ({', '.join(pictures)})" if pictures else ""))
+    _weights(metrics)
+    _place(folder)
+
+
+def show_scores(folder: Path, as_json: bool, splits: tuple[str, ...]) -> None:
+    """Everything that is known of some splits, and where the files are."""
+    metrics = metrics_of(folder)
+    if as_json:
+        print_json({"run": str(folder), "metrics": metrics, **evaluation_files.complete(folder, splits)})
+        return
+    for split in splits:
+        _table(folder, split, metrics[split])
+    _weights(metrics)
+    _place(folder)
+
+
+def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
+    """The scores of a split, one a line, within 80 columns."""
+    # of an older run: scored by dojang 0.1
+    known = found.get("classes", {"known": None, "with_pictures": None})
+    classes = f", {known['known']} classes" if known["known"] else ""
+    say(f"{split:20} {found['n']:,} pictures{classes}" + " " * 8 + "95 % interval")
+    _leaked(found, 2)
+    if known["known"] != known["with_pictures"]:
+        say(f"  {known['known'] - known['with_pictures']} of them have no pictures here: no part of means over classes")
+    for name, title in WORDS.items():
+        value = found.get(name)
+        if isinstance(value, dict):
+            say(f"  {title:18} {_value(value):>8}   {_interval(value)}")
+    if "calibration" in found:
+        c = found["calibration"]
+        more = f"{c['by_chance']:.4f} by chance alone; debiased {c['debiased']:.4f}"
+        say(f"  {'calibration error':18} {c['ece']:8.4f}   {more}")
+    for i, pair in enumerate(found.get("confused", [])[:_PAIRS]):
+        said = f"{_short(pair['true'])} taken for {_short(pair['predicted'])}"
+        say(f"  {'confused' if i == 0 else '':18} {pair['n']:>8,}   {said} ({100 * pair['share']:.0f} %)")
+    wrong = [row for row in evaluation_files.read(folder / "worst.csv") if row["split"] == split]
+    for i, row in enumerate(wrong[:_WRONG]):
+        said = f"{_short(row['path'], 34, end=True)} as {_short(row['predicted'], 12)}"
+        say(f"  {'surely wrong' if i == 0 else '':18} {float(row['probability']):8.4f}   {said}")
+
+
+def _value(value: dict[str, Any]) -> str:
+    return "-" if value["value"] is None else f"{value['value']:.4f}"
+
+
+def _interval(value: dict[str, Any]) -> str:
+    if value["low"] is None or value["value"] is None:
+        return f"none: {value.get('why') or 'every draw gives the same'}"
+    return f"{value['low']:.4f} to {value['high']:.4f}"
+
+
+def _short(name: str, most: int = 18, end: bool = False) -> str:
+    """A name in so many columns of a terminal: its end is left out, or all but its end."""
+    name = plain(name)
+    if cell_len(name) <= most:
+        return name
+    kept = name[-most:] if end else name[:most]
+    # letters of Hangul are two columns wide
+    while cell_len(kept) > most - 3:
+        kept = kept[1:] if end else kept[:-1]
+    return f"...{kept}" if end else f"{kept}..."
+
+
+def _leaked(found: dict[str, Any], indent: int) -> None:
+    if found.get("leaked"):
+        say(f"{'':{indent}}{found['leaked']:,} of these pictures were trained on, byte for byte: too good")
+
+
+def _weights(metrics: dict[str, Any]) -> None:
+    """By what the weights were chosen, and what that does to the scores there."""
+    if told := sentence(metrics):
+        on = metrics["weights"]["chosen_on"]
+        say(told + (", where they look better than they are" if on in metrics else ""))
+
+
+def _place(folder: Path) -> None:
+    pictures = [name for name in _PICTURES if (folder / name).exists()]
+    say(f"run   {folder}")
+    if pictures:
+        say(f"      ({', '.join(pictures)})")
+    if (folder / evaluation_files.LEGEND).exists():
+        say("      some class names are numbers in the pictures, as no font here has their")
+        say(f"      letters: {evaluation_files.LEGEND} names them; pip install 'dojang[korean]' brings a font")
 
 
 def _folds(metrics: dict[str, Any]) -> None:

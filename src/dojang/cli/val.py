@@ -31,14 +31,14 @@ def _val(
 
     with garbage.importing():
         from dojang.cli.progress import reporter
-        from dojang.cli.scores import show_run
+        from dojang.cli.scores import show_scores
         from dojang.runs.validate import metrics_of, validate
 
     folder, _ = validate(
         run, data, split=split, model=model, device=device, options=options, project=project, reporter=reporter()
     )
     scored = tuple(name for name in ("train", "val", "test") if name in metrics_of(folder))
-    show_run(folder, as_json, (split,) if split else scored)
+    show_scores(folder, as_json, (split,) if split else scored)
 
 
 command = Command(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from dojang.data.loader import Loader
 from dojang.data.manifest import Manifest
 from dojang.data.store import Store
 from dojang.errors import DataError, did_you_mean, many
-from dojang.evaluate import views
+from dojang.evaluate import views, worst
 from dojang.metrics import intervals, scores
+from dojang.metrics.summary import Summary, summary
 from dojang.predict.predictor import Predictor
 
 _WORDS = {"train": "training", "val": "validation"}
+_CONFUSED = 10
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Evaluation:
         seconds: That the answers took.
         augmented: As ``probabilities``, with test-time augmentation; None where there was none.
         leaked: How many of the pictures the network has learned, byte for byte.
+        pictures: By path, those that are most surely wrong, small: uint8 (h, w, 3).
     """
 
     split: str
@@ -45,6 +49,7 @@ class Evaluation:
     seconds: float = 0.0
     augmented: np.ndarray | None = None
     leaked: int = 0
+    pictures: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def predicted(self) -> np.ndarray:
@@ -57,34 +62,54 @@ class Evaluation:
         """Confusion matrix (c, c), int64, rows are the true classes."""
         return scores.confusion_matrix(self.true, self.predicted, len(self.labels))
 
+    @cached_property
+    def summary(self) -> Summary:
+        """All scores with their 95 % intervals, computed once."""
+        return summary(self.true, self.probabilities)
+
+    @cached_property
+    def worst(self) -> np.ndarray:
+        """Rows that are answered wrongly, the surest first; int64."""
+        return worst.order(self.true, self.probabilities)
+
     def metrics(self) -> dict[str, Any]:
-        """The scores with their 95 % intervals, as metrics.json holds them.
-
-        top-1 has Wilson's interval; balanced accuracy, macro F1 and log loss have a stratified bootstrap's.
-        """
-        true, predicted, classes = self.true, self.predicted, len(self.labels)
-        n = len(true)
-        found: dict[str, Any] = {
-            "n": n,
-            "top1": intervals.proportion(int((true == predicted).sum()), n).as_dict(),
+        """The scores with their 95 % intervals, as metrics.json holds them; docs/scores.md says what each is."""
+        found = self.summary
+        told: dict[str, Any] = {
+            "n": len(self.true),
+            "classes": {"known": len(self.labels), "with_pictures": int((found.per_class.support > 0).sum())},
         }
-
-        def balanced(t: np.ndarray, p: np.ndarray) -> float:
-            return scores.balanced_accuracy(scores.confusion_matrix(t, p, classes))
-
-        def macro(t: np.ndarray, p: np.ndarray) -> float:
-            return scores.macro_f1(scores.confusion_matrix(t, p, classes))
-
         if self.leaked:
-            found["leaked"] = self.leaked
+            told["leaked"] = self.leaked
+        told["top1"] = found.scores["top1"].as_dict()
         if self.augmented is not None:
-            right = int((true == self.augmented.argmax(axis=1)).sum())
-            found["top1_tta"] = intervals.proportion(right, n).as_dict()
-        chosen = -np.log(np.maximum(self.probabilities[np.arange(n), true].astype(np.float64), 1e-12))
-        found["balanced_accuracy"] = intervals.bootstrap(balanced, true, predicted, strata=true).as_dict()
-        found["macro_f1"] = intervals.bootstrap(macro, true, predicted, strata=true).as_dict()
-        found["log_loss"] = intervals.bootstrap(lambda c: float(c.mean()), chosen, strata=true).as_dict()
-        return found
+            right = int((self.true == self.augmented.argmax(axis=1)).sum())
+            told["top1_tta"] = intervals.proportion(right, len(self.true)).as_dict()
+        told |= {name: score.as_dict() for name, score in found.scores.items()}
+        told["calibration"] = found.calibration.as_dict()
+        told["confused"] = [
+            {"true": self.labels[t], "predicted": self.labels[p], "n": n, "share": share}
+            for t, p, n, share in confused(found.matrix)
+        ]
+        return told
+
+
+def confused(matrix: np.ndarray, most: int = _CONFUSED) -> list[tuple[int, int, int, float]]:
+    """The pairs of classes that are confused most often: true id, answered id, how often, share of the true class.
+
+    Of pairs that are as frequent the larger share comes first. They are the largest of many counts, so on other
+    pictures they are fewer.
+
+    >>> confused(np.array([[5, 2, 0], [0, 9, 0], [2, 1, 1]]))
+    [(2, 0, 2, 0.5), (0, 1, 2, 0.2857142857142857), (2, 1, 1, 0.25)]
+    """
+    wrong = matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    true, said = np.nonzero(wrong)
+    counts = wrong[true, said]
+    shares = counts / matrix.sum(axis=1)[true]
+    order = np.lexsort((said, true, -shares, -counts))[:most]
+    return [(int(true[i]), int(said[i]), int(counts[i]), float(shares[i])) for i in order]
 
 
 def evaluate(
@@ -125,15 +150,19 @@ def evaluate(
         augmented, again = answers.copy(), views.doubtful(answers)
         several = [views.ask_again(predictor, pictures.pixels, tta) for pictures in loader(rows[again]).batches()]
         augmented[again] = np.concatenate(several)
+    seconds = time.perf_counter() - began
+    true = ids[manifest.targets[rows]]
+    wrong = rows[worst.order(true, answers)[: worst.SHOWN]]
     return Evaluation(
         split,
         tuple(manifest.paths[row] for row in rows),
-        ids[manifest.targets[rows]],
+        true,
         answers,
         predictor.labels,
-        time.perf_counter() - began,
+        seconds,
         augmented,
         0 if split == "train" else leaks.count(manifest, split, learned),
+        {manifest.paths[row]: worst.small(store.picture(int(row))) for row in wrong},
     )
 
 

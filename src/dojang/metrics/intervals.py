@@ -1,9 +1,10 @@
-"""How far a score can be trusted: Wilson's interval for shares of rows, the bootstrap for every other score.
+"""How far a score can be trusted: Wilson's interval for shares of rows, and the bootstrap for any score at all.
 
 At n = 180 and a true accuracy of .97, Wilson's 95 % interval holds the truth in .950 of repetitions and the percentile
 bootstrap in .900 (tests/unit/metrics/test_intervals.py computes both); so plain accuracies take Wilson, and the
-bootstrap here is the corrected one. An interval takes the rows for independent draws from what the model will meet;
-it does not know the spread between training runs.
+bootstrap here is the corrected one. The scores that ``dojang val`` shows have closer intervals of their own, in
+:mod:`dojang.metrics.influence` and :mod:`dojang.metrics.classes`; the bootstrap is for what has none. An interval takes
+the rows for independent draws from what the model will meet; it does not know the spread between training runs.
 """
 
 from __future__ import annotations
@@ -25,20 +26,27 @@ _GROUPS = 200
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    """A score, the interval it is trusted to lie in, and the number of rows it was computed on."""
+    """A score, the interval it is trusted to lie in, and the number of rows it was computed on.
+
+    Args:
+        why: Where there is no interval, the reason.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    why: str = ""
 
-    def as_dict(self) -> dict[str, float | int | None]:
+    def as_dict(self) -> dict[str, float | int | str | None]:
         """Plain values for JSON, which has no nan: what is undefined becomes None.
 
         >>> Score(0.9, 0.8, float("nan"), 10).as_dict()
         {'value': 0.9, 'low': 0.8, 'high': None, 'n': 10}
         """
-        return {name: None if math.isnan(value) else value for name, value in dataclasses.asdict(self).items()}
+        values = {name: getattr(self, name) for name in ("value", "low", "high", "n")}
+        found = {name: None if math.isnan(value) else value for name, value in values.items()}
+        return found | ({"why": self.why} if self.why else {})
 
 
 def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -62,7 +70,7 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
         >>> [round(end, 4) for end in wilson(97, 100)]
         [0.9155, 0.9897]
     """
-    z = _quantile(level)
+    z = quantile(level)
     for count in (successes, n):
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)):
             raise ConfigError("C220", f"wilson: {successes!r} successes of {n!r}; expected whole numbers.")
@@ -70,10 +78,23 @@ def wilson(successes: int, n: int, level: float = 0.95) -> tuple[float, float]:
         raise ConfigError("C220", f"wilson: {successes} successes of {n} rows; expected from 0 to the number of rows.")
     if n == 0:
         return 0.0, 1.0
-    p = int(successes) / int(n)
+    low, high = wilson_of(int(successes) / int(n), int(n), z)
+    return float(low), float(high)
+
+
+def wilson_of(share: Any, n: Any, z: float) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's interval of shares, each of a number of rows that need not be whole.
+
+    Args:
+        share: In [0, 1], of any shape.
+        n: Above 0, of the same shape.
+        z: The normal quantile of the level.
+    """
+    p, n = np.asarray(share, dtype=np.float64), np.asarray(n, dtype=np.float64)
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return (0.0 if successes == 0 else centre - half), (1.0 if successes == n else centre + half)
+    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    # exactly the end, which rounding may miss
+    return np.where(p <= 0, 0.0, centre - half), np.where(p >= 1, 1.0, centre + half)
 
 
 def proportion(successes: int, n: int, level: float = 0.95) -> Score:
@@ -134,7 +155,7 @@ def bootstrap(
         >>> score.value, 35 < score.low < 45, 55 < score.high < 65
         (50.0, True, True)
     """
-    z = _quantile(level)
+    z = quantile(level)
     rows, order, start, size = _sample(arrays, strata)
     n = len(order)
     if isinstance(resamples, bool) or not isinstance(resamples, (int, np.integer)) or resamples < 100:
@@ -216,8 +237,15 @@ def _sample(arrays: tuple[Any, ...], strata: Any) -> tuple[list[np.ndarray], np.
     return rows, order, starts[stratum[order]], sizes[stratum[order]]
 
 
-def _quantile(level: float) -> float:
-    """The normal quantile that leaves (1 - level) / 2 above it."""
+def quantile(level: float) -> float:
+    """The normal quantile that leaves (1 - level) / 2 above it.
+
+    Raises:
+        ConfigError: C220 for a level outside (0, 1).
+
+    >>> round(quantile(0.95), 3)
+    1.96
+    """
     if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
         raise ConfigError("C220", f"level is {level!r}; expected a number between 0 and 1, such as 0.95.")
     return -_NORMAL.inv_cdf((1 - level) / 2)

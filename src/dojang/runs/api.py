@@ -12,6 +12,7 @@ from torch import nn
 
 from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError
+from dojang.evaluate.chosen import sentence
 from dojang.models import build, others
 from dojang.models.presets import PRESETS
 from dojang.predict.answer import Answer
@@ -187,4 +188,7 @@ class Run:
             for split in ("val", "test", "out_of_fold")
             if split in self.metrics
         ]
-        return f"Run({str(self.path)!r}{': ' if scores else ''}{', '.join(scores)})"
+        told = sentence(self.metrics)
+        # top-1 is what one expects
+        by = f"; {told}" if scores and told and "by top-1" not in told else ""
+        return f"Run({str(self.path)!r}{': ' if scores else ''}{', '.join(scores)}{by})"

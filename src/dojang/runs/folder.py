@@ -17,6 +17,7 @@ PROBABILITIES = "probabilities.csv"
 _OF_A_RUN = (
     *(ARGS, ENVIRONMENT, SPLITS, BAD, METRICS, CURVES, BEST, LAST, RESULTS, STEPS, PREDICTIONS, PER_CLASS),
     *("confusion_matrix.csv", "confusion_matrix.png", PROBABILITIES, f"{STATE}/step-*.safetensors"),
+    *("reliability.png", "worst.csv", "worst.png", "legend.csv"),
 )
 # where the runs of a cross-validation lie in its folder
 FOLD = "fold-{}"

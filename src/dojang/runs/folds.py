@@ -159,6 +159,7 @@ def _summary(
         found[0].labels,
         sum(one.seconds for one in found),
         together([one.augmented for one in found]) if recipe.task.tta != "none" else None,  # type: ignore[misc]
+        pictures={path: picture for one in found for path, picture in one.pictures.items()},
     )
     metrics = evaluation_files.write(folder, [whole])
     judged = number[rows[order]].tolist()
@@ -170,13 +171,21 @@ def _summary(
     shares = ([path, *(f"{value:.6g}" for value in row)] for path, row in sure)
     files.write_text(folder / names.PROBABILITIES, evaluation_files.table([("path", *whole.labels), *shares]))
     runs = [validate.metrics_of(folder / part.name) for part in made]
-    scores = [name for name, value in runs[0]["test"].items() if isinstance(value, dict)]
+    # a score that is undefined in a fold has no mean
+    scores = [
+        name
+        for name in runs[0]["test"]
+        if all(isinstance(score := run["test"].get(name), dict) and score.get("value") is not None for run in runs)
+    ]
+    metrics["weights"] = {name: value for name, value in runs[0]["weights"].items() if name != "file"}
     metrics["folds"] = {
         "count": len(made),
         "runs": [{"name": part.name, "n": run["test"]["n"]} for part, run in zip(made, runs, strict=True)],
         "scores": {
             name: repeats(
-                [run["test"][name]["value"] for run in runs], shared=1 / (len(made) - 1), share=name != "log_loss"
+                [run["test"][name]["value"] for run in runs],
+                shared=1 / (len(made) - 1),
+                share=name not in ("log_loss", "brier"),
             ).as_dict()
             for name in scores
         },

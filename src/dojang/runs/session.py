@@ -25,6 +25,7 @@ from dojang.data.prepare import Prepared
 from dojang.errors import ConfigError, DojangError, TrainError, many
 from dojang.evaluate import curves
 from dojang.evaluate import files as evaluation_files
+from dojang.evaluate.chosen import chosen
 from dojang.evaluate.evaluate import evaluate
 from dojang.models import build, summary, weights
 from dojang.models.layers import Network
@@ -166,7 +167,9 @@ class Session:
         found = [evaluate(predictor, self.prepared.store, manifest, one, tta=tta, learned=learned) for one in splits]
         picture = curves.curves(read_table(self.folder / "results.csv"), read_table(self.folder / "steps.csv"))
         files.write_bytes(self.folder / names.CURVES, picture)
-        metrics: dict[str, Any] = evaluation_files.write(self.folder, found) if found else {"format": 1}
+        metrics: dict[str, Any] = (
+            evaluation_files.write(self.folder, found, chosen=chosen(path)) if found else {"format": 1}
+        )
         metrics["training"] = {
             "weights": path.name,
             "step": counters.best.step if has_val and counters.best else counters.step,

@@ -18,6 +18,7 @@ from dojang.data.options import DataOptions
 from dojang.data.prepare import Prepared, bad_pictures, prepare
 from dojang.errors import ConfigError, listing
 from dojang.evaluate import files as evaluation_files
+from dojang.evaluate.chosen import chosen as chosen_by
 from dojang.evaluate.evaluate import evaluate, otherwise_written
 from dojang.models import build
 from dojang.predict.predictor import Predictor
@@ -116,7 +117,7 @@ def validate(
         with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
             learned, tta = leaks.learned(prepared.manifest), recipe.task.tta
             found = evaluate(predictor, prepared.store, prepared.manifest, split, tta=tta, learned=learned)
-            return folder, evaluation_files.write(folder, [found])
+            return folder, evaluation_files.write(folder, [found], chosen=chosen_by(names.weights_of(run)))
     prepared = _other(data, predictor, options or DataOptions(), threads, reporter)
     if prepared.bad and (options or DataOptions()).bad == "stop":
         raise bad_pictures(prepared.bad, len(prepared.bad) + len(prepared.manifest), "")
@@ -128,7 +129,7 @@ def validate(
     place = os.fspath(data) if isinstance(data, (str, os.PathLike)) else None
     facts = {"format": 1, "weights": str(names.weights_of(run)), "data": place, "split": chosen}
     files.write_json(folder / "val.json", facts)
-    return folder, evaluation_files.write(folder, [found])
+    return folder, evaluation_files.write(folder, [found], chosen=chosen_by(names.weights_of(run)))
 
 
 def _learned(run: str | Path) -> frozenset[str]:

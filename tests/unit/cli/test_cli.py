@@ -371,10 +371,12 @@ def test_train_and_its_folders(data: Path, tmp_path: Path, capsys: pytest.Captur
     # a score, its interval, and of how many pictures
     score = r"[01]\.\d{4} \(95 %: 0\.\d{4} to [01]\.\d{4}\)"
     lines = out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 5
     for line, split in zip(lines[:2], ("val", "test"), strict=True):
         assert re.match(rf"{split:5} top-1 {score}  macro F1 [01]\.\d{{4}}  n 6$", line)
-    assert lines[2] == f"run   {project / 'train'}   (results.png, confusion_matrix.png)"
+    assert lines[2] == "weights chosen by top-1 on val, where they look better than they are"
+    assert lines[3] == f"run   {project / 'train'}"
+    assert re.fullmatch(r" {6}\(results\.png, confusion_matrix\.png, reliability\.png(, worst\.png)?\)", lines[4])
     assert "divided 60 images: train 48, val 6, test 6" in err
     assert "before training: output (2, 3)" in err
     assert re.search(r"^epoch 1  train loss .* val loss .* images/s  \S+ s left$", err, re.MULTILINE)
@@ -428,7 +430,14 @@ def test_nothing_is_written_into_the_data(
 def test_val_on_its_own_data_is_merged(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     assert main(["val", str(run)]) == 0
-    assert re.match(r"val   top-1 .*\ntest  top-1 .*\nrun   ", capsys.readouterr().out)
+    out = capsys.readouterr().out
+    for split in ("val", "test"):
+        assert re.search(
+            rf"^{split} +6 pictures, 3 classes +95 % interval\n  top-1 +[01]\.\d{{4}}   ", out, re.MULTILINE
+        )
+    # those of the training pictures, too, once they are scored
+    assert "\ntrain" not in out
+    assert max(map(len, out.replace(str(run), "runs/classify/train").splitlines())) <= 80
     after = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     assert json.loads(after["metrics.json"]) == json.loads(before["metrics.json"])
     assert sorted(after["predictions.csv"].splitlines()) == sorted(before["predictions.csv"].splitlines())
@@ -437,6 +446,10 @@ def test_val_on_its_own_data_is_merged(run: Path, capsys: pytest.CaptureFixture[
     assert found["run"] == str(run)
     assert found["metrics"]["train"]["n"] == 48
     assert found["metrics"]["val"] == json.loads(before["metrics.json"])["val"]
+    assert [row["support"] for row in found["per_class"]["train"]] == [16, 16, 16]
+    counts = found["confusion_matrix"]["train"]["counts"]
+    wrong = sum(map(sum, counts)) - sum(counts[i][i] for i in range(3))
+    assert sum(map(sum, counts)) == 48 and len(found["worst"]["train"]) == wrong
     rows = (run / "predictions.csv").read_text().splitlines()
     assert len(rows) == 1 + 60
     assert main(["val", str(run), "--split", "nowhere"]) == 3
@@ -452,8 +465,9 @@ def test_val_on_other_data_makes_a_folder_of_its_own(
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert main(["val", str(run), str(other)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("test  top-1 ")
-    assert out.endswith("run   runs/classify/val   (confusion_matrix.png)\n")
+    assert out.startswith("test                 8 pictures, 3 classes")
+    assert "\n  1 of them have no pictures here: no part of means over classes\n" in out
+    assert re.search(r"\nrun   runs/classify/val\n      \(confusion_matrix\.png, reliability\.png.*\)\n$", out)
     folder = tmp_path / "runs/classify/val"
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["test"]["n"] == 8

@@ -44,6 +44,7 @@ FILES = [
     "metrics.json",
     "per_class.csv",
     "predictions.csv",
+    "reliability.png",
     "results.csv",
     "results.png",
     "splits.csv",
@@ -52,7 +53,10 @@ FILES = [
     "steps.csv",
     "weights/best.safetensors",
     "weights/last.safetensors",
+    "worst.csv",
 ]
+# only where an answer was wrong
+SOMETIMES = "worst.png"
 
 
 def begin(data: Any, project: Path, **options: Any) -> Path:
@@ -61,7 +65,8 @@ def begin(data: Any, project: Path, **options: Any) -> Path:
 
 
 def inside(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(name for name in found if name != SOMETIMES)
 
 
 def digests(folder: Path) -> dict[str, tuple[str, int]]:
