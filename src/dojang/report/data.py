@@ -45,9 +45,7 @@ def samples(rows: Sequence[SplitRow], seed: int) -> Samples:
     return Samples(found, len(names) - len(shown))
 
 
-def shown(
-    story: Story, rows: Sequence[SplitRow], chosen: Samples, found: dict[str, str], t: Words
-) -> dict[str, Any]:
+def shown(story: Story, rows: Sequence[SplitRow], chosen: Samples, found: dict[str, str], t: Words) -> dict[str, Any]:
     """What the template shows of the data."""
     counts = Counter((row.label, row.split) for row in rows)
     labels = list(story.card.labels) if story.card else []

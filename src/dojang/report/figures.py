@@ -67,7 +67,7 @@ def curves(story: Story, t: Words) -> Curves:
     if rates:
         lines = [Line("rate", t("line_rate"), rates)]
         charts.append((t("rate"), svg.chart(t("chart", name=t("rate")), t("axis_step"), lines, zero=True)))
-    keys = [(kind, t(f"line_{kind}")) for kind in ("steps", "train", "val") if kind in used]
+    keys = [(str(kind), t(f"line_{kind}")) for kind in ("steps", "train", "val") if kind in used]
     keys += [(f"mark-{mark.kind}", t(f"mark_{mark.kind}")) for mark in marks]
     return Curves(charts, keys, _said(results, found, t), _table(results))
 
@@ -158,12 +158,12 @@ def class_bars(kept: Kept, t: Words) -> list[ClassBar]:
 
 def score_bar(value: Mapping[str, Any], title: str) -> Markup | None:
     """A score between 0 and 1 as a mark on a line with its interval; None for a score that may be more."""
-    numbers = [value.get(name) for name in ("value", "low", "high")]
+    numbers = value.get("value"), value.get("low"), value.get("high")
     if any(n is not None and not (isinstance(n, (int, float)) and math.isfinite(n) and 0 <= n <= 1) for n in numbers):
         return None
     if numbers[0] is None:
         return None
-    return svg.bar(*numbers, title, filled=False)
+    return svg.bar(numbers[0], numbers[1], numbers[2], title, filled=False)
 
 
 def bins(found: Mapping[str, Any]) -> list[Bin]:

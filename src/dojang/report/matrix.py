@@ -69,7 +69,7 @@ def cells(kept: Kept) -> dict[tuple[int, int], Cell]:
         # only what is listed can be pressed
         filled = [(i, j) for i, j, _ in kept.confused()[:LISTED]]
     rows = {(i, j): kept.cell(i, j)[: RIGHT if i == j else EACH] for i, j in filled}
-    dealt = {place: 0 for place in filled}
+    dealt = dict.fromkeys(filled, 0)
     left = ALL
     for turn in range(EACH):
         for place in filled:

@@ -36,7 +36,7 @@ def learning(story: Story, t: Words) -> list[str]:
 def model(story: Story, t: Words) -> dict[str, Any]:
     """Name, size and layers of the network."""
     part = story.parts[0] if story.parts and story.card is None else story
-    facts: list[tuple[str, str]] = [(t("model"), plain(str(story.recipe.model.model)))]
+    facts: list[tuple[str, str]] = [(t("network"), plain(str(story.recipe.model.model)))]
     said: list[str] = []
     rows: tuple[tuple[str, str, str, str], ...] = ()
     if part.card is not None:
@@ -44,7 +44,7 @@ def model(story: Story, t: Words) -> dict[str, Any]:
         if found is not None:
             facts += [(t("parameters"), f"{found.parameters:,}"), (t("macs"), short(found.macs))]
             rows = tuple((plain(name), *rest) for name, *rest in found.rows)  # type: ignore[misc]
-            said = [t("layers_short")] if found.short else []
+            said = [t("layers_blocks")] if found.blocks else [t("layers_some")] if found.some else []
         elif part.card.architecture is None:
             facts.append((t("stored_numbers"), f"{_stored(part):,}"))
             said = [t("own_network")]

@@ -21,13 +21,15 @@ class Layers:
         parameters: How many; for a network of somebody's own, the numbers in its weights file.
         macs: Multiplications for one picture.
         rows: (name, output, parameters, multiplications) of each layer or block; none for a network of one's own.
-        short: Whether layers were put together.
+        blocks: Whether layers were put together.
+        some: Whether layers were left out.
     """
 
     parameters: int
     macs: int = 0
     rows: tuple[tuple[str, str, str, str], ...] = ()
-    short: bool = False
+    blocks: bool = False
+    some: bool = False
 
 
 def layers(card: weights.Card) -> Layers | None:
@@ -52,8 +54,8 @@ def layers(card: weights.Card) -> Layers | None:
     reshaping = [row for row in rows if row in telling or (row.given and row.given != row.shape)]
     chosen = next((some for some in (rows, reshaping, telling) if len(some) <= MOST), None)
     if chosen is not None:
-        return Layers(found.total, found.macs, tuple(map(_line, chosen)), short=len(chosen) < len(rows))
-    return Layers(found.total, found.macs, tuple(_blocks(found)), short=True)
+        return Layers(found.total, found.macs, tuple(map(_line, chosen)), some=len(chosen) < len(rows))
+    return Layers(found.total, found.macs, tuple(_blocks(found)), blocks=True)
 
 
 def _line(row: Row) -> tuple[str, str, str, str]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
+
+from markupsafe import Markup
 
 import dojang
 from dojang.data.ahead import cores
@@ -140,7 +143,12 @@ def _mistakes(
 
 def _panel(cell: matrix.Cell, labels: list[str], found: dict[str, str], t: Words) -> dict[str, Any]:
     pictures = [
-        {"address": found[path], "small": found[path].startswith(_SMALL), "probability": f"{p:.3f}", "name": _last(path)}
+        {
+            "address": found[path],
+            "small": found[path].startswith(_SMALL),
+            "probability": f"{p:.3f}",
+            "name": _last(path),
+        }
         for path, p in zip(cell.paths, cell.probabilities, strict=True)
         if path in found
     ]
@@ -164,14 +172,19 @@ def _last(path: str) -> str:
     return plain(path.rpartition("/")[2])
 
 
+def _broken(text: str) -> Markup:
+    """A long name with places where a line may end."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_/.-])(?=\w)", text))
+
+
 def _render(context: dict[str, Any]) -> str:
     from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
 
     room = resources.files("dojang.report")
     style, script, text = (room.joinpath(f"page.{kind}").read_text("utf-8") for kind in ("css", "js", "html"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # every name is escaped: a class may be called <script>
     made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["broken"] = _broken
     template = made.from_string(text)
-    return template.render(style=Markup(style), script=Markup(script), script_hash=f"sha256-{digest}", **context)
+    return template.render(style=style, script=script, script_hash=f"sha256-{digest}", **context)

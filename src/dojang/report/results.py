@@ -1,13 +1,12 @@
-"""What a page says of how good the network is: the score first, what must be known of it, and all scores with intervals."""
+"""What a page says of how good the network is: the score that judges, what must be known of it, and all scores."""
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import numpy as np
 
-from dojang.data.manifest import pasted
+from dojang.data.manifest import pasted, plain
 from dojang.report import figures, svg
 from dojang.report.story import Story
 from dojang.report.text import Words, number
@@ -25,7 +24,9 @@ def hero(story: Story, t: Words) -> dict[str, Any] | None:
         return None
     said = [t(f"about_{split}")] if t.has(f"about_{split}") else []
     if n:
-        said.append(t("of_hundred", low=round(100 * low), high=round(100 * high), n=n))
+        # a narrow interval needs more pictures to be told
+        of = next((of for of in (100, 1000) if round(of * low) < round(of * high)), 10_000)
+        said.append(t("of_hundred", of=of, low=round(of * low), high=round(of * high), n=n))
     if story.kept is not None and story.kept.split == split:
         most = int(np.bincount(story.kept.true).max())
         said.append(t("guessing", value=most / len(story.kept)))
@@ -44,7 +45,7 @@ def warnings(story: Story, pictures: Pictures, t: Words) -> list[tuple[str, str]
             said.append((t("leaked", n=leaked, split=t.split(split)), ""))
     if _chosen(story) and story.recipe.train.monitor != "top1":
         training = story.metrics["training"]
-        monitor = t.name(story.recipe.train.monitor)
+        monitor = t.brief(story.recipe.train.monitor)
         said.append((t("chosen_by", monitor=monitor, step=training["step"], steps=training["steps"]), ""))
     if pictures.missing is not None:
         place = story.facts["data"]
@@ -86,7 +87,7 @@ def scores_said(story: Story, t: Words) -> list[str]:
     said = []
     training = story.metrics.get("training", {})
     if _chosen(story):
-        monitor = t.name(story.recipe.train.monitor)
+        monitor = t.brief(story.recipe.train.monitor)
         said.append(t("weights_best", step=training["step"], steps=training["steps"], monitor=monitor))
     elif training.get("weights"):
         said.append(t("weights_last", steps=training["steps"]))
@@ -105,7 +106,8 @@ def repeated(story: Story, t: Words) -> dict[str, Any] | None:
     rows: list[dict[str, Any]] = []
     for i, run in enumerate(runs):
         cells = [number(one["values"][i]) for one in values.values()]
-        rows.append({"name": shlex.quote(str(run["name"])), "n": f"{run.get('n', 0):,}", "cells": cells, "total": False})
+        name = plain(str(run["name"]))
+        rows.append({"name": name, "n": f"{run.get('n', 0):,}", "cells": cells, "total": False})
     for key in ("mean", "sd"):
         cells = [number(one[key]) for one in values.values()]
         rows.append({"name": t(key), "n": "", "cells": cells, "total": key == "mean"})
@@ -114,7 +116,7 @@ def repeated(story: Story, t: Words) -> dict[str, Any] | None:
     aside = found.get("set_aside")
     return {
         "heading": t(f"repeats_{kind}", n=len(runs)),
-        "names": [t.name(f"{name}_short") if t.has(f"name_{name}_short") else t.name(name) for name in values],
+        "names": [t.brief(name) for name in values],
         "rows": rows,
         "said": [t("set_aside", n=aside)] if aside else [],
     }

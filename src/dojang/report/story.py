@@ -15,7 +15,6 @@ from dojang.models import weights
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
-from dojang.runs.validate import metrics_of
 from dojang.train.log import read_table
 
 #: what metrics.json calls runs of one recipe that were put together

@@ -68,15 +68,18 @@ def chart(title: str, axis: str, lines: Sequence[Line], marks: Sequence[Mark] = 
         axis: What lies across.
         zero: Whether the y axis begins at 0.
     """
+    # from 0 on, so that charts of one run can be laid over each other
     points = [point for line in lines for point in line.points if math.isfinite(point[1])]
     frame = Frame(
-        (min(x for x, _ in points), max(x for x, _ in points)),
+        (0.0, max(x for x, _ in points)),
         _room([y for _, y in points], zero),
     )
     parts = [_axes(frame, axis)]
     for mark in marks:
         x, _ = frame.at(mark.x, frame.y[0])
-        parts.append(Markup('<line class="mark {}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(mark.kind, x, x, _TOP, _BOTTOM))
+        parts.append(
+            Markup('<line class="mark {}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(mark.kind, x, x, _TOP, _BOTTOM)
+        )
     for line in lines:
         placed = [frame.at(x, y) for x, y in line.points if math.isfinite(y)]
         path = " ".join(f"{x:g},{y:g}" for x, y in placed)
@@ -105,7 +108,9 @@ def _axes(frame: Frame, axis: str) -> Markup:
     for x in ticks(*frame.x, 4):
         across, _ = frame.at(x, frame.y[0])
         parts.append(Markup('<text x="{}" y="{}" class="mid">{}</text>').format(across, _BOTTOM + 15, brief(x)))
-    parts.append(Markup('<text x="{}" y="{}" class="mid dim">{}</text>').format((_LEFT + _RIGHT) / 2, _BOTTOM + 30, axis))
+    parts.append(
+        Markup('<text x="{}" y="{}" class="mid dim">{}</text>').format((_LEFT + _RIGHT) / 2, _BOTTOM + 30, axis)
+    )
     return Markup("").join(parts)
 
 
@@ -136,8 +141,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     digits = max(0, -math.floor(math.log10(each)))
     first = math.ceil(low / each - 1e-9)
     return [
-        round(i * each, digits) if digits else int(round(i * each))
-        for i in range(first, math.floor(high / each + 1e-9) + 1)
+        round(i * each, digits) if digits else round(i * each) for i in range(first, math.floor(high / each + 1e-9) + 1)
     ]
 
 
@@ -222,7 +226,9 @@ def reliability(title: str, bins: Sequence[Bin], across: str, up: str, answers: 
         # how many there are, along the foot
         tall = round(28 * one.n / most, 1)
         parts.append(
-            Markup('<rect class="many" x="{}" y="{}" width="6" height="{}"/>').format(round(x - 3, 1), _BOTTOM - tall, tall)
+            Markup('<rect class="many" x="{}" y="{}" width="6" height="{}"/>').format(
+                round(x - 3, 1), _BOTTOM - tall, tall
+            )
         )
         (_, low), (_, high) = frame.at(one.probability, one.low), frame.at(one.probability, one.high)
         parts.append(Markup('<line class="whisker" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(x, x, low, high))
@@ -230,7 +236,8 @@ def reliability(title: str, bins: Sequence[Bin], across: str, up: str, answers: 
     parts.append(Markup('<polyline class="line train" points="{}"/>').format(path))
     for one in bins:
         x, y = frame.at(one.probability, one.right)
-        said = f"{across} {one.probability:.2f}: {up} {one.right:.2f} ({one.low:.2f} – {one.high:.2f}), {one.n:,} {answers}"
+        said = f"{across} {one.probability:.2f}: {up} {one.right:.2f} ({one.low:.2f} – {one.high:.2f})"
+        said += f", {one.n:,} {answers}"
         parts.append(
             Markup('<circle class="dot train" cx="{}" cy="{}" r="3.5"><title>{}</title></circle>').format(x, y, said)
         )

@@ -57,6 +57,11 @@ class Words:
         """What a score is called; one that the catalogue does not know keeps the name that metrics.json has."""
         return self(f"name_{score}") if self.has(f"name_{score}") else plain(score)
 
+    def brief(self, score: str) -> str:
+        """The same without what explains it."""
+        key = f"name_{score}_short"
+        return self(key) if self.has(key) else self.name(score)
+
     def split(self, name: str) -> str:
         """What a split is called."""
         key = f"split_{name or 'none'}"
