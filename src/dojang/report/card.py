@@ -98,8 +98,8 @@ def _data(story: Story, rows: Sequence[SplitRow]) -> str:
         lines.append(
             f"Every class has {low:,} pictures to learn from."
             if low == high
-            else f"The largest class to learn from is {_md(most)} with {high:,} pictures, the smallest {_md(least)} with "
-            f"{low:,}."
+            else f"The largest class to learn from is {_md(most)} with {high:,} pictures, the smallest {_md(least)} "
+            f"with {low:,}."
         )
         lines.append("Which picture was in which part is in splits.csv, by SHA-256.")
     lines.append("*To be completed by its owner: where the pictures come from, and under which terms.*")
@@ -111,8 +111,8 @@ def _training(story: Story) -> str:
     begun = story.recipe.model.pretrained
     from_weights = f", begun from trained weights (`{_code(begun)}`)" if begun else ""
     lines = [
-        f"Network: `{_code(str(story.recipe.model.model))}`{from_weights}. Optimizer {options.optimizer}, learning rate "
-        f"{options.lr or 0:g}, {options.schedule} schedule, batches of {options.batch_size}, precision "
+        f"Network: `{_code(str(story.recipe.model.model))}`{from_weights}. Optimizer {options.optimizer}, learning "
+        f"rate {options.lr or 0:g}, {options.schedule} schedule, batches of {options.batch_size}, precision "
         f"{options.precision}, seed {options.seed}."
     ]
     if "steps" in t:

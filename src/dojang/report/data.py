@@ -70,6 +70,7 @@ def shown(story: Story, rows: Sequence[SplitRow], chosen: Samples, found: dict[s
         "folded": len(table) > _OPEN,
         "notes": _notes(story, rows, counts, names, t),
         "samples": pictures,
+        "each": max((len(there) for _, there in pictures), default=1),
         "left": chosen.left,
     }
 

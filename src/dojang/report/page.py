@@ -174,7 +174,7 @@ def _last(path: str) -> str:
 
 def _broken(text: str) -> Markup:
     """A long name with places where a line may end."""
-    return Markup("<wbr>").join(re.split(r"(?<=[_/.-])(?=\w)", text))
+    return Markup("<wbr>").join(re.split(r"(?<=[_/-])(?=\w)", text))
 
 
 def _render(context: dict[str, Any]) -> str:
