@@ -64,6 +64,9 @@ def make(
     began = time.perf_counter()
     t = Words(lang)
     source = Pictures(story.folder, pictures)
+    if not source.rows and story.parts:
+        # runs that share one division write it down each by itself
+        source = Pictures(story.parts[0].folder, pictures)
     kept, rows = story.kept, source.rows
     cells = matrix.cells(kept) if kept else {}
     worst = kept.wrong(WORST).tolist() if kept else []

@@ -16,7 +16,7 @@ from dojang.runs.pictures import Pictures
 def hero(story: Story, t: Words) -> dict[str, Any] | None:
     """The one score that judges, and what it means."""
     if not story.splits:
-        return None
+        return _mean(story, t)
     split = story.splits[0]
     found = story.metrics[split]["top1"]
     value, low, high, n = found["value"], found.get("low"), found.get("high"), story.metrics[split].get("n")
@@ -32,6 +32,18 @@ def hero(story: Story, t: Words) -> dict[str, Any] | None:
         said.append(t("guessing", value=most / len(story.kept)))
     bar = svg.bar(value, low, high, t("interval_short", low=low, high=high))
     return {"value": number(value), "low": number(low), "high": number(high), "n": f"{n:,}", "bar": bar, "said": said}
+
+
+def _mean(story: Story, t: Words) -> dict[str, Any] | None:
+    """The mean over several runs, where that is all there is."""
+    if story.repeated is None or "top1" not in story.repeated[1].get("scores", {}):
+        return None
+    found = story.repeated[1]
+    one, n = found["scores"]["top1"], len(found["runs"])
+    low, high = one.get("low"), one.get("high")
+    bar = svg.bar(one["mean"], low, high, t("interval_short", low=number(low), high=number(high)))
+    told = {"value": number(one["mean"]), "low": number(low), "high": number(high), "n": f"{n:,}"}
+    return told | {"bar": bar, "said": [t("about_mean", n=n)]}
 
 
 def warnings(story: Story, pictures: Pictures, t: Words) -> list[tuple[str, str]]:
@@ -91,6 +103,9 @@ def scores_said(story: Story, t: Words) -> list[str]:
         said.append(t("weights_best", step=training["step"], steps=training["steps"], monitor=monitor))
     elif training.get("weights"):
         said.append(t("weights_last", steps=training["steps"]))
+    every = [one for split in story.splits for one in story.scores(split).values()]
+    if any(one.get("low") is None for one in every):
+        said.append(t("intervals_missing"))
     return [*said, t("intervals_note")]
 
 
@@ -132,7 +147,8 @@ def calibration(story: Story, t: Words) -> dict[str, Any] | None:
     if not bins:
         return None
     words = t("calibration_title"), bins, t("axis_probability"), t("axis_right"), t("answers")
-    said = []
+    measured = {name: found.get(name) for name in ("ece", "by_chance", "by_chance_high")}
+    said = [t("calibration_error", **measured)] if all(isinstance(v, float) for v in measured.values()) else []
     temperature = story.card.temperature if story.card else 1.0
     if temperature != 1.0:
         said.append(t("temperature", value=float(temperature)))

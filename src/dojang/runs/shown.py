@@ -1,4 +1,4 @@
-"""How a run shows itself in a notebook: scores, confusion matrix, wrong pictures. Names are inert, whatever they hold."""
+"""How a run shows itself in a notebook: scores, confusion matrix, wrong pictures; names are inert."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dojang.runs.pictures import Pictures
 # classes up to which a matrix is shown whole, and answers of a list that are shown
 _CLASSES, _ANSWERS = 30, 50
 _CELL = "padding:.15rem .55rem;text-align:{}"
-_NAMES = {"top1": "top-1", "top1_tta": "top-1, test-time augmentation", "balanced_accuracy": "balanced accuracy"}
+_NAMES = {"top1": "top-1", "top1_tta": "top-1, test-time augmentation", "macro_f1": "macro F1", "roc_auc": "ROC AUC"}
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,8 @@ class Wrong(Sequence[Any]):
         found = self.pictures.thumbnails(path for path, *_ in self.rows)
         figures = []
         for path, true, predicted, probability in self.rows:
-            image = Markup('<img src="{}" alt="" style="width:96px;height:96px;object-fit:contain">')
-            shown = image.format(found[path]) if path in found else Markup("")
+            image = Markup('<img src="{}" alt="" style="width:96px;height:96px;object-fit:contain;{}">')
+            shown = image.format(found[path], _crisp(found[path])) if path in found else Markup("")
             words = f"{plain(predicted)} ({probability:.2f}), is {plain(true)}"
             figures.append(
                 Markup(
@@ -155,6 +155,11 @@ def wrong(folder: Path, split: str | None, most: int, data: Any) -> Wrong | None
         return None
     rows = tuple(_told(found, row) for row in found.wrong(most).tolist())
     return Wrong(rows, int((found.true != found.predicted).sum()), Pictures(folder, data))
+
+
+def _crisp(address: str) -> str:
+    # small pictures are shown pixel for pixel
+    return "image-rendering:pixelated" if address.startswith("data:image/png") else ""
 
 
 def _told(found: Kept, row: int) -> tuple[str, str, str, float]:

@@ -13,11 +13,20 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+# puts the two pipes where the protocol expects them, out of each other's way first, and becomes the browser
+_AS_EXPECTED = """import os, sys
+for given, high in ((int(sys.argv[1]), 100), (int(sys.argv[2]), 101)):
+    os.dup2(given, high)
+os.dup2(100, 3)
+os.dup2(101, 4)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -57,15 +66,9 @@ class Browser:
         theirs_in, self._out = os.pipe()
         self._in, theirs_out = os.pipe()
 
-        def place() -> None:
-            # where the protocol expects them; moved out of the way first, since they may lie on each other's place
-            one, other = os.dup(theirs_in), os.dup(theirs_out)
-            high = [os.dup2(fd, number) for fd, number in ((one, 20), (other, 21))]
-            os.dup2(high[0], 3)
-            os.dup2(high[1], 4)
-
         self._process = subprocess.Popen(
             [
+                *(sys.executable, "-S", "-c", _AS_EXPECTED, str(theirs_in), str(theirs_out)),
                 found() or "chromium",
                 *("--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run"),
                 *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -74,12 +77,18 @@ class Browser:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            close_fds=False,
-            preexec_fn=place,
+            pass_fds=(theirs_in, theirs_out),
             env={**os.environ, **(environment or {})},
         )
         os.close(theirs_in)
         os.close(theirs_out)
+        try:
+            self._begin(width, height, scale, dark=dark, still=still)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, width: int, height: int, scale: float, *, dark: bool, still: bool) -> None:
         target = self._call("Target.createTarget", {"url": "about:blank"}, session="")["targetId"]
         self._session = self._call("Target.attachToTarget", {"targetId": target, "flatten": True}, session="")[
             "sessionId"
@@ -195,6 +204,10 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the browser."""
         os.close(self._out)
         os.close(self._in)
         self._process.terminate()

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from dojang import files, seeds
-from dojang.data.options import DataOptions  # noqa: F401  (options are read before a recipe is made)
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.evaluate import Evaluation
+from dojang.metrics.intervals import proportion
+from dojang.metrics.scores import macro_f1
 from dojang.models import build, weights
 from dojang.runs import recipe as recipes
 
@@ -74,12 +75,18 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
         (folder / "env.json").write_text('{"format": 1, "dojang": "0", "torch": "0", "cpu": "<i>", "threads": 1}')
         splits = table([("path", "label", "split", "group", "sha256"), *rows])
         files.write_text(folder / "splits.csv", splits)
-        metrics = evaluation_files.write(
-            folder, [Evaluation("test", tuple(paths), np.array(true), probabilities, tuple(classes))]
+        answered = Evaluation("test", tuple(paths), np.array(true), probabilities, tuple(classes))
+        matrix = answered.matrix
+        files.write_text(
+            folder / "predictions.csv", table([evaluation_files.PREDICTIONS, *evaluation_files.answers(answered)])
         )
-        metrics["test"] |= scores or {}
-        steps = len(curves)
-        metrics["training"] = {"weights": "best.safetensors", "step": 2, "steps": steps, "seconds": 1.0,
+        named = [(label, "test", 0, 0, 0, each) for label in classes]
+        files.write_text(folder / "per_class.csv", table([evaluation_files.PER_CLASS, *named]))
+        # no bootstrap and no picture: those are not what is tested here
+        f1 = {"value": macro_f1(matrix), "low": 0.25, "high": 0.75, "n": n}
+        found = {"n": n, "top1": proportion(int(matrix.trace()), n).as_dict(), "macro_f1": f1}
+        metrics: dict[str, Any] = {"format": 1, "test": found | (scores or {})}
+        metrics["training"] = {"weights": "best.safetensors", "step": 2, "steps": len(curves), "seconds": 1.0,
                                "evaluation_seconds": 0.5, "ended": "epochs"}  # fmt: skip
         (folder / "metrics.json").write_text(json.dumps(metrics))
         head = ("step", "epoch", "time", "lr", "train/loss", "train/top1", "val/loss", "val/top1")
