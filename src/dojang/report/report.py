@@ -29,7 +29,7 @@ class Report:
         threads: That read pictures; None takes one a core.
 
     Raises:
-        ConfigError: C215 where it is no run folder, C221 where a file of it is broken, C202 for another language.
+        ConfigError: C215 where it is no run folder, C223 where a file of it is broken, C202 for another language.
 
     Example:
         >>> Report("photos")

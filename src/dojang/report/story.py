@@ -79,7 +79,7 @@ def read(run: str | Path) -> Story:
         run: The run folder, or anything in it.
 
     Raises:
-        ConfigError: C215 where it is no run folder, C213 and C214 where its args.yaml cannot be used, C221 where one of
+        ConfigError: C215 where it is no run folder, C213 and C214 where its args.yaml cannot be used, C223 where one of
             its files is broken.
     """
     folder = names.find(run)
@@ -120,7 +120,7 @@ def _whole(path: Path, reading: Any) -> Any:
         return reading()
     except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise ConfigError(
-            "C221",
+            "C223",
             f"cannot read {str(path)!r}: it is not as dojang wrote it ({type(error).__name__}: {str(error)[:80]}).",
             fix=f"dojang val {path.parent}, to write it anew; or bring back the file.",
         ) from None

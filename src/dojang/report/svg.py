@@ -154,7 +154,7 @@ def brief(value: float) -> str:
     if abs(value) >= 10_000:
         return f"{value / 1000:g}k"
     if value and abs(value) < 1e-3:
-        return f"{value:.2g}".replace("e-0", "e-")
+        return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
     return f"{value:g}"
 
 

@@ -255,12 +255,12 @@ def test_many_classes_are_drawn(make_run) -> None:
 def test_a_file_that_is_broken_is_named(make_run) -> None:
     folder = make_run()
     (folder / "metrics.json").write_text('{"test": ')
-    with pytest.raises(ConfigError, match=r"C221.*metrics.json.*not as dojang wrote it") as caught:
+    with pytest.raises(ConfigError, match=r"C223.*metrics.json.*not as dojang wrote it") as caught:
         story.read(folder)
     assert "dojang val" in caught.value.fix
     (folder / "metrics.json").write_text("{}")
     (folder / "predictions.csv").write_text("path,true\na,b\n")
-    with pytest.raises(ConfigError, match=r"C221.*predictions.csv"):
+    with pytest.raises(ConfigError, match=r"C223.*predictions.csv"):
         story.read(folder)
 
 
