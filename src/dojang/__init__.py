@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dojang.data.preprocess import Preprocess
     from dojang.errors import ConfigError, DataError, DojangError, ResourceError, SecurityError, TrainError
     from dojang.predict.answer import Answer
+    from dojang.report.report import Report
     from dojang.runs.api import Model, Run
 
 # public names and where they live; imported when first used, so that `import dojang` costs nothing
@@ -31,6 +32,7 @@ _WHERE = {
     "Manifest": "dojang.data.manifest",
     "Model": "dojang.runs.api",
     "Preprocess": "dojang.data.preprocess",
+    "Report": "dojang.report.report",
     "ResourceError": "dojang.errors",
     "Run": "dojang.runs.api",
     "SecurityError": "dojang.errors",
@@ -39,7 +41,7 @@ _WHERE = {
 }
 
 __all__ = ["Answer", "ConfigError", "DataError", "DojangError", "Manifest", "Model", "Preprocess"]
-__all__ += ["ResourceError", "Run", "SecurityError", "TrainError", "__version__", "from_pairs"]
+__all__ += ["Report", "ResourceError", "Run", "SecurityError", "TrainError", "__version__", "from_pairs"]
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ from dojang.errors import ConfigError, DojangError, did_you_mean
 _VERBS = {
     "train": "train a network on a folder of pictures, or resume a run",
     "val": "score a run again, on its own pictures or on others",
+    "report": "one page that tells all of a run: data, scores, mistakes with pictures, recipe; or a model card",
     "predict": "answers for pictures",
     "split": "divide a data set, and write down how: stratified, grouped, in folds",
     "scan": "what is wrong with a data set: doubled, mislabelled, unreadable, odd pictures",

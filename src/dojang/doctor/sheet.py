@@ -5,19 +5,16 @@ A page and no drawing: the browser has letters for class names in any script, wh
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
-from PIL import Image
 
 from dojang.data.manifest import plain
+from dojang.data.thumbnail import EXACT, address
 
-# pictures up to this side are shown as they are, pixel for pixel; larger ones are made smaller, as JPEG
-_EXACT, _SIDE = 64, 192
+_SIDE = 192
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -111,24 +108,12 @@ def figure(
         side: Larger pictures are made smaller, to at most so many pixels.
     """
     image = Markup('<img {}src="{}" alt="" style="{}">').format(
-        Markup('class="p" ') if max(levels.shape[:2]) <= _EXACT else "", address(levels, side), style
+        Markup('class="p" ') if max(levels.shape[:2]) <= EXACT else "", address(levels, side), style
     )
     if over:
         image = Markup('<div class="over">{}{}</div>').format(image, over)
     below = Markup("<figcaption>{}</figcaption>").format(plain(words)) if words else ""
     return Markup("<figure>{}{}</figure>").format(image, below)
-
-
-def address(levels: np.ndarray, side: int = _SIDE) -> str:
-    """A picture as a data address: PNG up to 64 pixels, JPEG of at most ``side`` pixels above."""
-    image = Image.fromarray(np.ascontiguousarray(levels.squeeze(-1) if levels.shape[2:] == (1,) else levels))
-    exact = max(image.size) <= _EXACT
-    if not exact:
-        image.thumbnail((side, side))
-    file = io.BytesIO()
-    image.save(file, "PNG" if exact else "JPEG", **({} if exact else {"quality": 85}))
-    kind = "png" if exact else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:

@@ -20,6 +20,7 @@ from dojang.predict.arrays import pictures_of
 from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
+from dojang.runs import shown
 from dojang.runs import train as training
 from dojang.runs import validate as validation
 from dojang.train.log import Reporter
@@ -29,6 +30,9 @@ class Answers(list[Answer]):
     """Answers in the order of the pictures; ``notes`` says what was converted on the way."""
 
     notes: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        return shown.answers(self)
 
 
 class Model:
@@ -154,6 +158,23 @@ class Run:
         return validation.metrics_of(self.path)
 
     @property
+    def scores(self) -> shown.Scores:
+        """The same, shown in a notebook as a table with intervals."""
+        return shown.Scores(self.metrics)
+
+    def confusion(self, split: str | None = None) -> shown.Confusion | None:
+        """The confusion matrix of a split, test where there is one; None for a run that is not scored."""
+        return shown.confusion(self.path, split)
+
+    def wrong(self, split: str | None = None, *, most: int = 24, data: Any = None) -> shown.Wrong | None:
+        """The wrong answers, the surest first; a notebook shows their pictures.
+
+        Args:
+            data: Where the pictures are, if they are elsewhere now, or were given in Python.
+        """
+        return shown.wrong(self.path, split, most, data)
+
+    @property
     def runs(self) -> list[Run]:
         """The runs of a cross-validation, fold by fold; none of a run by itself."""
         made = self.metrics.get("folds", {"runs": []})["runs"]
@@ -181,6 +202,9 @@ class Run:
         model = Model.__new__(Model)
         model._module, model._name, model._predictor = self._module, str(self.path), self.predictor()
         return model.predict(pictures, **options)
+
+    def _repr_html_(self) -> str:
+        return shown.run(self.path, self.metrics)
 
     def __repr__(self) -> str:
         scores: Sequence[str] = [

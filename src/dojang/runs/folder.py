@@ -14,6 +14,9 @@ METRICS, CURVES, LOCK, STATE = "metrics.json", "results.png", ".lock", "state"
 BEST, LAST = "weights/best.safetensors", "weights/last.safetensors"
 RESULTS, STEPS, PREDICTIONS, PER_CLASS = "results.csv", "steps.csv", "predictions.csv", "per_class.csv"
 PROBABILITIES = "probabilities.csv"
+REPORT = "report.html"
+# how a page of dojang's begins
+_OURS = b'<meta name="generator" content="dojang '
 _OF_A_RUN = (
     *(ARGS, ENVIRONMENT, SPLITS, BAD, METRICS, CURVES, BEST, LAST, RESULTS, STEPS, PREDICTIONS, PER_CLASS),
     *("confusion_matrix.csv", "confusion_matrix.png", PROBABILITIES, f"{STATE}/step-*.safetensors"),
@@ -50,8 +53,18 @@ def clear(folder: Path) -> None:
         for pattern in _OF_A_RUN:
             for path in folder.glob(pattern):
                 files.remove(path)
+        if is_report(folder / REPORT):
+            files.remove(folder / REPORT)
         for part in folder.glob(FOLD.format("*")):
             clear(part)
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a report that dojang made, which may be made anew; what a user put there is none."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _OURS in file.read(500)
 
 
 def outside(project: str | Path, data: object) -> Path:

@@ -1,0 +1,106 @@
+"""What an evaluation left in a run folder, read back: every picture's answer, and which pictures lie behind a count."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dojang import files
+from dojang.metrics import scores
+
+#: splits in the order in which they tell how good a network is
+JUDGING = ("test", "out_of_fold", "val", "train")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The answers to the pictures of one split, as predictions.csv holds them.
+
+    Args:
+        split: Its name.
+        labels: Names of the classes, in the network's order.
+        paths: Of the pictures, as splits.csv names them.
+        true, predicted: int64 (n,), ids of labels.
+        probability: float64 (n,), of the answer that was given.
+    """
+
+    split: str
+    labels: tuple[str, ...]
+    paths: tuple[str, ...]
+    true: np.ndarray
+    predicted: np.ndarray
+    probability: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Confusion matrix (c, c), int64, rows are the true classes."""
+        return scores.confusion_matrix(self.true, self.predicted, len(self.labels))
+
+    def cell(self, true: int, predicted: int) -> np.ndarray:
+        """The rows behind a cell of the matrix, int64: wrong answers the surest first, right ones the least sure first.
+
+        Either way the pictures worth looking at come first.
+        """
+        rows = np.flatnonzero((self.true == true) & (self.predicted == predicted))
+        sign = 1 if true == predicted else -1
+        found: np.ndarray = rows[np.argsort(sign * self.probability[rows], kind="stable")]
+        return found
+
+    def wrong(self, most: int | None = None) -> np.ndarray:
+        """The rows with wrong answers, int64, the surest first: where a label is wrong, it is found here."""
+        rows = np.flatnonzero(self.true != self.predicted)
+        found: np.ndarray = rows[np.argsort(-self.probability[rows], kind="stable")][:most]
+        return found
+
+    def confused(self) -> list[tuple[int, int, int]]:
+        """(true, predicted, count) of every confusion that happened, the most frequent first."""
+        matrix = self.matrix
+        np.fill_diagonal(matrix, 0)
+        pairs = [(int(i), int(j), int(matrix[i, j])) for i, j in zip(*np.nonzero(matrix), strict=True)]
+        return sorted(pairs, key=lambda pair: -pair[2])
+
+
+def read(folder: Path, split: str | None = None) -> Kept | None:
+    """The answers in a run folder; None where it has none.
+
+    Args:
+        split: None takes the split that judges best: test, else out-of-fold answers, else val.
+    """
+    try:
+        text = files.read_text(folder / "predictions.csv")
+    except OSError:
+        return None
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    there = {row["split"] for row in rows}
+    chosen = split if split is not None else next((name for name in JUDGING if name in there), None)
+    rows = [row for row in rows if row["split"] == chosen]
+    if chosen is None or not rows:
+        return None
+    labels = _labels(folder, chosen, rows)
+    place = {name: i for i, name in enumerate(labels)}
+    return Kept(
+        chosen,
+        labels,
+        tuple(row["path"] for row in rows),
+        np.array([place[row["true"]] for row in rows], np.int64),
+        np.array([place[row["predicted"]] for row in rows], np.int64),
+        np.array([float(row["probability"]) for row in rows]),
+    )
+
+
+def _labels(folder: Path, split: str, rows: list[dict[str, str]]) -> tuple[str, ...]:
+    """The network's labels in its order; where per_class.csv is gone, the names that occur, sorted."""
+    try:
+        text = files.read_text(folder / "per_class.csv")
+    except OSError:
+        text = "class,split\n"
+    named = [row["class"] for row in csv.DictReader(io.StringIO(text, newline="")) if row["split"] == split]
+    occur = sorted({row[column] for row in rows for column in ("true", "predicted")} - set(named))
+    return (*named, *occur)

@@ -1,0 +1,180 @@
+"""The drawings of a report: curves over training, bars of classes, the reliability curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from dojang.data.manifest import plain
+from dojang.evaluate.kept import Kept
+from dojang.metrics import scores
+from dojang.metrics.intervals import wilson
+from dojang.report import overfitting, svg
+from dojang.report.story import Story
+from dojang.report.svg import Bin, Line, Mark
+from dojang.report.text import Words, number
+
+#: classes that have a bar of their own
+BARS = 40
+_COLUMNS = ("train/loss", "val/loss", "train/top1", "val/top1")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """How a run learned.
+
+    Args:
+        charts: Heading and drawing of each.
+        keys: (class, words) of each line and mark, for the legend.
+        said: Sentences below.
+        table: Epoch, step and what was measured, of each validation.
+    """
+
+    charts: list[tuple[str, Markup]]
+    keys: list[tuple[str, str]]
+    said: list[str]
+    table: list[list[str]]
+
+
+def curves(story: Story, t: Words) -> Curves:
+    """The curves of a run; of several runs, the training losses of all."""
+    if story.parts:
+        return _of_several(story, t)
+    results, steps = story.results, story.steps
+    found = overfitting.begins(results)
+    training = story.metrics.get("training", {})
+    marks = []
+    if training.get("weights") == "best.safetensors" and isinstance(training.get("step"), int):
+        marks.append(Mark("best", training["step"]))
+    if found:
+        marks.append(Mark("overfit", found.step))
+    charts, used = [], list[str]()
+    each = svg.thinned([(float(row["step"]), float(row["loss"])) for row in steps])
+    for score in ("loss", "top1"):
+        lines = [Line("steps", t("line_steps"), each)] if score == "loss" and each else []
+        lines += [
+            line for part in ("train", "val") if (line := _line(results, part, score, t)) is not None and line.points
+        ]
+        if lines:
+            charts.append((t(score), svg.chart(t("chart", name=t(score)), t("axis_step"), lines, marks)))
+            used += [line.kind for line in lines if line.kind not in used]
+    rates = svg.thinned([(float(row["step"]), float(row["lr"])) for row in steps])
+    if rates:
+        lines = [Line("rate", t("line_rate"), rates)]
+        charts.append((t("rate"), svg.chart(t("chart", name=t("rate")), t("axis_step"), lines, zero=True)))
+    keys = [(str(kind), t(f"line_{kind}")) for kind in ("steps", "train", "val") if kind in used]
+    keys += [(f"mark-{mark.kind}", t(f"mark_{mark.kind}")) for mark in marks]
+    return Curves(charts, keys, _said(results, found, t), _table(results))
+
+
+def _line(results: Sequence[Mapping[str, str]], part: str, score: str, t: Words) -> Line | None:
+    name, label = f"{part}/{score}", t(f"line_{part}")
+    rows = [row for row in results if row.get(name)]
+    points = [(float(row["step"]), float(row[name])) for row in rows]
+    said = [t("point", line=label, step=int(x), value=y) for x, y in points]
+    return Line(part, label, points, dots=len(points) <= 60, said=said) if points else None
+
+
+def _said(results: Sequence[Mapping[str, str]], found: overfitting.Overfitting | None, t: Words) -> list[str]:
+    percent = round(100 * overfitting.RISE)
+    if not results:
+        return []
+    if not overfitting.measured(results):
+        return [t("overfit_unknown")]
+    if len(results) < overfitting.LEAST:
+        return [t("overfit_short")]
+    if found is None:
+        return [t("overfit_no", percent=percent)]
+    return [t("overfit_yes", **vars(found)), t("overfit_rule", percent=percent)]
+
+
+def _table(results: Sequence[Mapping[str, str]]) -> list[list[str]]:
+    """Epoch, step and the measured columns; a long run's by the twentieth part, the last one always."""
+    if not results:
+        return []
+    there = [name for name in _COLUMNS if name in results[0]]
+    chosen = sorted({round(i) for i in np.linspace(0, len(results) - 1, min(len(results), 20))})
+    rows = [[str(int(float(results[i]["epoch"]))), results[i]["step"]] for i in chosen]
+    for row, i in zip(rows, chosen, strict=True):
+        row += [number(float(results[i][name])) if results[i][name] else "–" for name in there]
+    return [["epoch", "step", *there], *rows]
+
+
+def _of_several(story: Story, t: Words) -> Curves:
+    lines = []
+    for part in story.parts:
+        points = [(float(row["step"]), float(row["train/loss"])) for row in part.results if row.get("train/loss")]
+        said = [f"{plain(part.name)}: {number(y)}" for _, y in points]
+        lines += [Line("train", part.name, points, dots=True, said=said)] if points else []
+    charts = [(t("loss"), svg.chart(t("chart", name=t("loss")), t("axis_step"), lines))] if lines else []
+    return Curves(charts, [("train", t("line_fold"))] if lines else [], [], [])
+
+
+@dataclass(frozen=True)
+class ClassBar:
+    """A class with its recall and precision, each with Wilson's interval, as text and as a bar."""
+
+    name: str
+    n: int
+    recall: str
+    recall_interval: str
+    bar: Markup
+    precision: str
+    precision_interval: str
+    f1: str
+
+
+def class_bars(kept: Kept, t: Words) -> list[ClassBar]:
+    """The classes of a split, the weakest first; at most 40 of them."""
+    matrix = kept.matrix
+    found = scores.per_class(matrix)
+    right, support, named = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    there = [i for i in range(len(kept.labels)) if support[i]]
+    bars = []
+    for i in sorted(there, key=lambda i: (found.recall[i], kept.labels[i]))[:BARS]:
+        low, high = wilson(int(right[i]), int(support[i]))
+        recall = float(found.recall[i])
+        said = t("bar", name=kept.labels[i], value=recall, low=low, high=high)
+        interval = wilson(int(right[i]), int(named[i])) if named[i] else None
+        bars.append(
+            ClassBar(
+                plain(kept.labels[i]),
+                int(support[i]),
+                f"{recall:.3f}",
+                f"{low:.3f} – {high:.3f}",
+                svg.bar(recall, low, high, said),
+                f"{found.precision[i]:.3f}" if interval else "–",
+                f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else "",
+                f"{found.f1[i]:.3f}",
+            )
+        )
+    return bars
+
+
+def score_bar(value: Mapping[str, Any], title: str) -> Markup | None:
+    """A score between 0 and 1 as a mark on a line with its interval; None for a score that may be more."""
+    numbers = value.get("value"), value.get("low"), value.get("high")
+    if any(n is not None and not (isinstance(n, (int, float)) and math.isfinite(n) and 0 <= n <= 1) for n in numbers):
+        return None
+    if numbers[0] is None:
+        return None
+    return svg.bar(numbers[0], numbers[1], numbers[2], title, filled=False)
+
+
+def bins(found: Mapping[str, Any]) -> list[Bin]:
+    """The bins of a reliability curve from what metrics.json says of a split's calibration; none where it is silent."""
+    made = []
+    for one in found.get("bins", ()):
+        n = int(one.get("n", 0))
+        right = one.get("accuracy", one.get("right"))
+        probability = one.get("confidence", one.get("probability"))
+        if not n or right is None or probability is None:
+            continue
+        low, high = wilson(round(float(right) * n), n)
+        made.append(Bin(float(probability), float(right), one.get("low", low), one.get("high", high), n))
+    return made

@@ -1,0 +1,96 @@
+"""The words of a page in one language, from the one catalogue that has all of them."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Any
+
+from dojang.data.manifest import plain
+from dojang.errors import ConfigError, did_you_mean
+
+LANGUAGES = ("en", "ko")
+
+
+@functools.cache
+def catalogue() -> dict[str, dict[str, str]]:
+    """Every sentence by key and language."""
+    import yaml
+
+    text = resources.files("dojang.report").joinpath("catalogue.yaml").read_text("utf-8")
+    found: dict[str, dict[str, str]] = yaml.safe_load(text)
+    return found
+
+
+class Words:
+    """The catalogue in one language: call it with a key and what is to be put in.
+
+    Args:
+        lang: "en" or "ko".
+
+    Raises:
+        ConfigError: C202 for another language.
+
+    Example:
+        >>> Words("ko")("made_by", version="1.0")
+        'dojang 1.0으로 만듦'
+    """
+
+    def __init__(self, lang: str) -> None:
+        if lang not in LANGUAGES:
+            raise ConfigError(
+                "C202",
+                f"--lang cannot be {lang!r}; expected one of {', '.join(LANGUAGES)}.{did_you_mean(lang, LANGUAGES)}",
+                fix="--lang ko",
+            )
+        self.lang = lang
+
+    def __call__(self, key: str, **values: Any) -> str:
+        """The sentence, with values as a reader expects them: thousands apart, names inert."""
+        return catalogue()[key][self.lang].format(**{name: shown(value) for name, value in values.items()})
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a key."""
+        return key in catalogue()
+
+    def name(self, score: str) -> str:
+        """What a score is called; one that the catalogue does not know keeps the name that metrics.json has."""
+        return self(f"name_{score}") if self.has(f"name_{score}") else plain(score)
+
+    def brief(self, score: str) -> str:
+        """The same without what explains it."""
+        key = f"name_{score}_short"
+        return self(key) if self.has(key) else self.name(score)
+
+    def split(self, name: str) -> str:
+        """What a split is called."""
+        key = f"split_{name or 'none'}"
+        return self(key) if self.has(key) else plain(name)
+
+
+def shown(value: Any) -> str:
+    """A value as text: whole numbers with their thousands apart, others with four digits, names inert.
+
+    >>> shown(1437), shown(0.98765), shown("a\\x1b")
+    ('1,437', '0.9877', 'a\\\\x1b')
+    """
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return number(value)
+    return plain(str(value))
+
+
+def number(value: float | None) -> str:
+    """A score or loss: four decimals; nothing to say is a dash.
+
+    >>> number(0.5), number(12345.678), number(0.00001), number(None)
+    ('0.5000', '12,345.7', '1e-05', '–')
+    """
+    if value is None or value != value:
+        return "–"
+    if value and abs(value) < 1e-3:
+        return f"{value:.3g}"
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
