@@ -7,6 +7,7 @@ from typing import Any
 
 from dojang.cli.main import print_json
 from dojang.cli.progress import say
+from dojang.cli.repeats import show_seeds
 from dojang.runs.validate import metrics_of
 
 
@@ -19,6 +20,8 @@ def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "tes
     if "folds" in metrics:
         _folds(metrics)
         splits = ()
+    if "seeds" in metrics:
+        show_seeds(metrics)
     for split in splits:
         if split in metrics:
             found = metrics[split]

@@ -69,8 +69,8 @@ class Model:
             options: Those of ``dojang train --help``, with underscores (``batch_size=256``).
 
         Returns:
-            The run; this model now answers with its weights. Of a cross-validation (``folds=5``) its :attr:`Run.runs`
-            have weights, and this model stays as it was.
+            The run; this model now answers with its weights. Of several (``folds=5``, ``seeds=5``) its
+            :attr:`Run.runs` have weights, and this model stays as it was.
 
         Raises:
             DojangError: With the code of whatever stands in the way.
@@ -163,8 +163,9 @@ class Run:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of a cross-validation, fold by fold; none of a run by itself."""
-        made = self.metrics.get("folds", {"runs": []})["runs"]
+        """The runs of a cross-validation, or of several seeds, one by one; none of a run by itself."""
+        metrics = self.metrics
+        made = metrics.get("folds", metrics.get("seeds", {"runs": []}))["runs"]
         return [Run(self.path / run["name"], model=self._module) for run in made]
 
     def val(self, data: Any = None, *, split: str | None = None, device: str = "auto") -> dict[str, Any]:
