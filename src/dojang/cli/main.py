@@ -16,6 +16,7 @@ _VERBS = {
     "train": "train a network on a folder of pictures, or resume a run",
     "val": "score a run again, on its own pictures or on others",
     "predict": "answers for pictures",
+    "compare": "runs on the same pictures: how much better one is, and where they differ",
     "split": "divide a data set, and write down how: stratified, grouped, in folds",
     "scan": "what is wrong with a data set: doubled, mislabelled, unreadable, odd pictures",
     "clean": "apply chosen repairs to a copy, or in place with a way back",

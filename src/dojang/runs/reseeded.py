@@ -75,24 +75,28 @@ def summary(runs: Sequence[Mapping[str, Any]], made: Sequence[Part]) -> dict[str
     Args:
         runs: The metrics of each run.
     """
-    found: dict[str, Any] = {}
-    for split in ("val", "test"):
+    found: dict[str, dict[str, Any]] = {}
+    for split in ("test", "val"):
         if split not in runs[0]:
             continue
         scores = [name for name, value in runs[0][split].items() if isinstance(value, dict) and "value" in value]
         found[split] = {
-            name: repeats(values, share=all(0 <= one <= 1 for one in values) and "loss" not in name).as_dict()
+            name: repeats(values, share="loss" not in name).as_dict()
             for name in scores
             if None not in (values := [run[split][name]["value"] for run in runs])
         }
+    # what judges: test, where there is one
+    split = next(iter(found), "")
+    n = runs[0][split]["n"] if split else 0
     return {
         "format": 1,
         "seeds": {
             "count": len(made),
             "division": made[0].changes["seed"],
-            "n": {split: runs[0][split]["n"] for split in found},
-            "runs": [{"name": part.name, "seed": part.changes["seed"]} for part in made],
-            "scores": found,
+            "split": split,
+            "runs": [{"name": part.name, "seed": part.changes["seed"], "n": n} for part in made],
+            "scores": found.get(split, {}),
+            "others": {name: scores for name, scores in found.items() if name != split},
         },
         "training": {
             name: round(sum(run["training"][name] for run in runs), 3)
