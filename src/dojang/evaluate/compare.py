@@ -204,7 +204,7 @@ def _matched(first: Asked, other: Asked, split: str, advice: str) -> Asked:
     shared = sum(picture in place for picture in first.pictures)
     if shared < len(first.pictures) or shared < len(other.pictures):
         learned = sum(digest in other.learned for digest, _ in first.pictures)
-        has = f" It was trained on {many(learned, 'picture')} of the first." if learned else ""
+        has = f" The second was trained on {learned:,} of the first's." if learned else ""
         raise DataError(
             "D141",
             f"{plain(first.run)!r} and {plain(other.run)!r} were asked about different {split} pictures: "

@@ -180,7 +180,7 @@ def test_different_pictures_are_refused(tmp_path: Path) -> None:
         compare([one, other], "test", lambda number: f"command {number}")
     assert str(caught.value) == (
         "DataError[D141]: 'a' and 'b' were asked about different test pictures: 120 and 120, of which they share 50. "
-        "It was trained on 2 pictures of the first.\n"
+        "The second was trained on 2 of the first's.\n"
         "  A difference between them would be one of pictures, too.\n"
         "  Fix: command 1"
     )
