@@ -5,8 +5,8 @@
 Scores of the test pictures of each DATA by each WEIGHTS.  Half of them is held out; from the other half as many are
 drawn as a validation part may have, a temperature is fitted on these without any rule, and the log loss of the held out
 half is compared with what it was.  By the number of wrong answers among the drawn ones: how often the fit did harm, and
-what it gained.  And for each network, on all of that half: temperature, log loss and calibration error before and after on
-pictures that it was not fitted on.  Kept in benchmarks/results/calibration.json.
+what it gained.  And for each network, on all of that half: temperature, log loss and calibration error before and after
+on pictures that it was not fitted on.  Kept in benchmarks/results/calibration.json.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def lines(found: Comparison, shown: int = 5) -> list[str]:
         )
         for second in (False, True):
             said += _named(pair, second, number, shown)
-    how = "95 % intervals of the difference: top-1 Tango's paired score interval, the others"
-    return [*said, "", how, "a paired bootstrap. p: McNemar's exact test of top-1."]
+    how = "95 % of the difference: of top-1 Tango's paired score interval, of the others a"
+    return [*said, "", how, "paired bootstrap's. p: McNemar's exact test of top-1."]
 
 
 def verdict(pair: Pair) -> str:
@@ -146,8 +146,12 @@ def _named(pair: Pair, second: bool, number: int, shown: int) -> list[str]:
 def _cells(one: Entrant) -> list[str]:
     scores = [f"{one.scores[name]:.4f}" for name in ("top1", "balanced_accuracy", "macro_f1")]
     pace = "-" if one.milliseconds is None else f"{one.milliseconds:.3g}"
-    size = "-" if one.bytes is None else f"{one.bytes / 1e6:.3g} MB"
+    size = "-" if one.bytes is None else _size(one.bytes)
     return [*scores, pace, size, "-" if one.parameters is None else _count(one.parameters)]
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.1f} KB"
 
 
 def _count(number: int) -> str:

@@ -107,7 +107,7 @@ def test_of_many_validation_pictures_some_are_kept(monkeypatch: pytest.MonkeyPat
     some = fitted(held_out=500)
     assert len(all_of_them.known) == 500 and len(some.known) == 50
     asked = seen(200, seed=5)[0]
-    assert (all_of_them.familiarity(asked) - some.familiarity(asked)).abs().max() < 0.03
+    assert (all_of_them.familiarity(asked) - some.familiarity(asked)).abs().max() < 0.05
 
 
 def test_when_it_cannot_be_said() -> None:
