@@ -22,12 +22,17 @@ def _predict(
     device: str,
     maps: str | None,
     label: str | None,
+    unknown_below: float | None,
+    none_of_these: bool,
     as_json: bool,
 ) -> None:
     if not pictures:
         raise ConfigError("C200", "predict needs pictures.", fix=f"dojang predict {run} photo.jpg")
     if label is not None and maps is None:
         raise ConfigError("C200", "--label says which class a map is of, and no map is asked for.", fix="--map FOLDER")
+    if maps is not None and (unknown_below is not None or none_of_these):
+        said = "--map shows where a class is; which pictures are unknown it does not say."
+        raise ConfigError("C200", said, fix="leave out --unknown-below and --none-of-these.")
     if maps is not None and as_json:
         raise ConfigError("C200", "--map writes pictures, and nothing for --json.", fix="one of them.")
 
@@ -58,11 +63,13 @@ def _predict(
             say(f"{path}: {label or found.best} up to {most:.4f} in {target}".replace("\n", r"\n"))
         return
     sources = ((str(path), read(str(path))) for path in paths)
-    for answer in predictor.predict(sources, threads=2):
+    answers = predictor.predict(sources, threads=2, unknown_below=unknown_below, none_of_these=none_of_these)
+    for answer in answers:
         if as_json:
             print_json(answer.as_dict())
         else:
             best = "  ".join(f"{label} {probability:.4f}" for label, probability in answer.top(top))
+            best = f"unknown  ({best})" if answer.unknown else best
             # a line a picture: a line break in a file's name must not look like another one
             say(f"{answer.source}: {best}".replace("\n", r"\n"))
 
@@ -85,6 +92,10 @@ command = Command(
         Flag(["device", "--device"], default="auto", help="auto, cpu, cuda or cuda:N"),
         Flag(["maps", "--map"], metavar="FOLDER", help="instead of answers: where in each picture a class is, as PNG"),
         Flag(["label", "--label"], metavar="NAME", help="the class of --map [the most certain one]"),
+        Flag(["unknown_below", "--unknown-below"], type=float, metavar="P",
+             help="an answer is unknown where its label is less probable"),
+        Flag(["none_of_these", "--none-of-these"], is_flag=True,
+             help="an answer is unknown where the picture lies farther from all classes than validation pictures do"),
         Flag(["as_json", "--json"], is_flag=True, help="one JSON object a picture"),
     ],
-)
+)  # fmt: skip

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from dojang.cli.main import print_json
 from dojang.cli.progress import say
+from dojang.cli.repeats import show_seeds
 from dojang.data.manifest import plain
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.chosen import WORDS, sentence
@@ -27,6 +28,8 @@ def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "tes
     if "folds" in metrics:
         _folds(metrics)
         splits = ()
+    if "seeds" in metrics:
+        show_seeds(metrics)
     for split in splits:
         if split in metrics:
             found = metrics[split]

@@ -25,6 +25,9 @@ FORMAT = 1
 MAX_HEADER = 2 * 2**20
 """Bytes of header that are read: room for 20,000 tensors. safetensors allows 100 MB, which can fill a small machine."""
 
+#: how tensors are named that are no part of the network
+BESIDE = "beside/"
+
 _KEY = "dojang"
 _MOST_ENTRIES = 20_000
 _BYTES = {"F64": 8, "I64": 8, "U64": 8, "C64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
@@ -69,12 +72,13 @@ class Card:
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def dump(tensors: Mapping[str, Tensor], card: Card) -> bytes:
+def dump(tensors: Mapping[str, Tensor], card: Card, beside: Mapping[str, Tensor] | None = None) -> bytes:
     """The bytes of a weights file: the same for the same tensors and card, whatever the order and memory layout.
 
     Args:
         tensors: ``model.state_dict()``, for instance; on any device.
         card: What they are.
+        beside: Tensors that are no part of the network, for :func:`read`.
 
     Raises:
         TrainError: T311 for a card that JSON cannot hold (a NaN among the metrics), or that is too long to read back.
@@ -94,6 +98,7 @@ def dump(tensors: Mapping[str, Tensor], card: Card) -> bytes:
     except SecurityError as error:
         raise TrainError("T311", f"the card of the weights could not be read back: {error.what}") from error
     plain, storages = {}, set()
+    tensors = {**tensors, **{BESIDE + name: tensor for name, tensor in (beside or {}).items()}}
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         # tied tensors share memory, which the format has no words for
@@ -120,12 +125,20 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Card]:
         SecurityError: X501 for a pickle, X506 for a file that is broken or made to do harm, X507 for weights without
             dojang's card, X508 for a format that is newer than this dojang.
     """
+    tensors, card, _ = read(path)
+    return tensors, card
+
+
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], Card, dict[str, Tensor]]:
+    """As :func:`load`, and the tensors that lie in the file beside those of the network."""
     name = os.fsdecode(path)
     card, data = _read(name, tensors=True)
     try:
-        return dict(safetensors.torch.load(data)), card
+        found = safetensors.torch.load(data)
+        beside = {name.removeprefix(BESIDE): found.pop(name) for name in list(found) if name.startswith(BESIDE)}
+        return dict(found), card, beside
     except (safetensors.SafetensorError, RuntimeError, ValueError, KeyError) as error:
-        raise _broken(name, f"{error}") from error
+        raise broken(name, f"{error}") from error
 
 
 def card_of(path: str | os.PathLike[str]) -> Card:
@@ -208,22 +221,22 @@ def _check(path: str, file: BinaryIO, size: int) -> Card:
             "file: dojang convert FILE --model NAME.",
         )
     if start[8:9] != b"{":
-        raise _broken(path, "it is not a safetensors file" if size else "it is empty")
+        raise broken(path, "it is not a safetensors file" if size else "it is empty")
     length = int.from_bytes(start[:8], "little")
     if length > size - 8:
-        raise _broken(path, f"its header should have {length:,} bytes, and the file has {size:,}; it may be cut short")
+        raise broken(path, f"its header should have {length:,} bytes, and the file has {size:,}; it may be cut short")
     if length > MAX_HEADER:
-        raise _broken(path, f"its header has {length:,} bytes; at most {MAX_HEADER:,} are read")
+        raise broken(path, f"its header has {length:,} bytes; at most {MAX_HEADER:,} are read")
     text = start[8:] + file.read(length - 8) if length > 8 else start[8 : 8 + length]
     if _crowded(text):
-        raise _broken(path, f"its header has more than {_MOST_ENTRIES:,} entries")
+        raise broken(path, f"its header has more than {_MOST_ENTRIES:,} entries")
     try:
         header = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise _broken(path, f"its header is no valid JSON ({error})") from None
+        raise broken(path, f"its header is no valid JSON ({error})") from None
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _broken(path, "its metadata is not a table of texts")
+        raise broken(path, "its metadata is not a table of texts")
     _check_layout(path, header, size - 8 - length)
     if _KEY not in metadata:
         raise SecurityError(
@@ -241,36 +254,36 @@ def _check_layout(path: str, header: Mapping[str, Any], room: int) -> None:
     spans = []
     for name, entry in header.items():
         if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
-            raise _broken(path, f"its entry {name[:60]!r} is not a tensor")
+            raise broken(path, f"its entry {name[:60]!r} is not a tensor")
         kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         if not isinstance(kind, str) or kind not in _BYTES:
-            raise _broken(path, f"tensor {name[:60]!r} has the unknown type {str(kind)[:20]!r}")
+            raise broken(path, f"tensor {name[:60]!r} has the unknown type {str(kind)[:20]!r}")
         if not _naturals(shape) or not _naturals(offsets) or len(offsets) != 2 or len(shape) > 16:
-            raise _broken(path, f"tensor {name[:60]!r} has no valid shape and place")
+            raise broken(path, f"tensor {name[:60]!r} has no valid shape and place")
         begin, end = offsets
         if not begin <= end <= room:
-            raise _broken(path, f"tensor {name[:60]!r} lies outside the file's {room:,} bytes of data")
+            raise broken(path, f"tensor {name[:60]!r} lies outside the file's {room:,} bytes of data")
         if math.prod(shape) * _BYTES[kind] != end - begin:
-            raise _broken(path, f"tensor {name[:60]!r} has a shape that its {end - begin:,} bytes do not fill")
+            raise broken(path, f"tensor {name[:60]!r} has a shape that its {end - begin:,} bytes do not fill")
         spans.append((begin, end, name))
     place = 0
     for begin, end, name in sorted(spans):
         if begin != place:
             where = "overlaps another" if begin < place else "leaves a hole in front of it"
-            raise _broken(path, f"tensor {name[:60]!r} {where}")
+            raise broken(path, f"tensor {name[:60]!r} {where}")
         place = end
     if place != room:
-        raise _broken(path, f"{room - place:,} bytes at its end belong to no tensor")
+        raise broken(path, f"{room - place:,} bytes at its end belong to no tensor")
 
 
 def _card(path: str, text: str) -> Card:
     try:
         values = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise _broken(path, f"its card is no valid JSON ({error})") from None
+        raise broken(path, f"its card is no valid JSON ({error})") from None
     version = values.get("format") if isinstance(values, dict) else None
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise _broken(path, "its card has no format number")
+        raise broken(path, "its card has no format number")
     if version > FORMAT:
         raise SecurityError(
             "X508",
@@ -279,11 +292,11 @@ def _card(path: str, text: str) -> Card:
             fix="pip install --upgrade dojang",
         )
     for name, kinds in _CARD.items():
-        if type(values.get(name, _broken)) not in kinds:
-            raise _broken(path, f"its card has no valid {name}")
+        if type(values.get(name, broken)) not in kinds:
+            raise broken(path, f"its card has no valid {name}")
     labels, temperature = values["labels"], values["temperature"]
     if not all(isinstance(label, str) for label in labels) or not 0 < temperature < 1e9:
-        raise _broken(path, "its card has no valid labels and temperature")
+        raise broken(path, "its card has no valid labels and temperature")
     known = {field.name: values[field.name] for field in dataclasses.fields(Card)}
     return Card(**known | {"labels": tuple(labels), "temperature": float(temperature)})
 
@@ -320,7 +333,8 @@ def _refuse(word: str) -> float:
     raise ValueError(f"{word} is no number")
 
 
-def _broken(path: str, why: str) -> SecurityError:
+def broken(path: str, why: str) -> SecurityError:
+    """X506: a file that cannot be used."""
     return SecurityError(
         "X506",
         f"{path!r} cannot be used as weights: {why}.",

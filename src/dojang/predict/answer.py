@@ -15,7 +15,9 @@ class Answer:
         label: The most probable label.
         probabilities: One a label, in the order of ``labels``; they sum to 1.
         labels: The names of the classes, as the weights file has them.
-        unknown: Whether the picture seems to be none of these.
+        unknown: Whether the picture seems to be none of these; the label is then only the likest of them.
+        familiarity: The share of validation pictures that lie at least as far from all classes; None where nobody asked
+            for it.
     """
 
     source: str
@@ -23,6 +25,7 @@ class Answer:
     probabilities: tuple[float, ...]
     labels: tuple[str, ...]
     unknown: bool = False
+    familiarity: float | None = None
 
     @property
     def probability(self) -> float:
@@ -41,8 +44,10 @@ class Answer:
             "label": self.label,
             "probability": self.probability,
             "unknown": self.unknown,
+            "familiarity": self.familiarity,
             "probabilities": dict(zip(self.labels, self.probabilities, strict=True)),
         }
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.label} ({self.probability:.3f})"
+        named = f"unknown, most like {self.label}" if self.unknown else self.label
+        return f"{self.source}: {named} ({self.probability:.3f})"

@@ -16,7 +16,9 @@ from dojang.data.ahead import in_order
 from dojang.data.preprocess import Preprocess
 from dojang.errors import ConfigError
 from dojang.models import build, weights
+from dojang.models.features import features
 from dojang.predict.answer import Answer
+from dojang.predict.familiar import UNFAMILIAR, Familiar
 
 T = TypeVar("T")
 
@@ -30,6 +32,7 @@ class Predictor:
         preprocess: What every picture goes through.
         temperature: Logits are divided by it before the softmax.
         device: Where the network runs.
+        familiar: What pictures of its classes look like to it, or why that is not known.
     """
 
     def __init__(
@@ -40,8 +43,9 @@ class Predictor:
         *,
         temperature: float = 1.0,
         device: torch.device | str = "cpu",
+        familiar: Familiar | str = "they were never shown the pictures that they were trained on",
     ) -> None:
-        self.device = torch.device(device)
+        self.device, self.familiar = torch.device(device), familiar
         self.model = model.eval().to(self.device, torch.float32, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.labels, self.preprocess, self.temperature = tuple(labels), preprocess, temperature
 
@@ -56,7 +60,7 @@ class Predictor:
             ConfigError: C240 when the file stores no architecture and no model is given.
             SecurityError: X501 for pickles, X506 for files that are damaged.
         """
-        tensors, card = weights.load(path)
+        tensors, card, beside = weights.read(path)
         if model is None:
             if card.architecture is None:
                 raise ConfigError(
@@ -67,7 +71,10 @@ class Predictor:
             model = build.rebuild(card.architecture)
         weights.restore(model, tensors)
         preprocess = Preprocess.from_dict(card.preprocess)
-        return cls(model, card.labels, preprocess, temperature=card.temperature, device=device)
+        familiar = Familiar.from_tensors(beside) if beside else str(card.extra.get("familiar", _OLDER))
+        if familiar is None:
+            raise weights.broken(str(path), "what it says of known pictures does not fit together")
+        return cls(model, card.labels, preprocess, temperature=card.temperature, device=device, familiar=familiar)
 
     @torch.inference_mode()
     def logits(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Float[Tensor, "b classes"]:
@@ -83,30 +90,97 @@ class Predictor:
         found: np.ndarray = self.logits(pixels).softmax(dim=1).cpu().numpy()
         return found
 
+    @torch.inference_mode()
+    def look(
+        self, pixels: UInt8[np.ndarray, "b h w c"]
+    ) -> tuple[Float[Tensor, "b d"] | None, Float[Tensor, "b classes"]]:
+        """What the network makes of pictures in front of its last layer, and :meth:`logits`.
+
+        There are no features of a network that dojang has not built.
+        """
+        own = torch.from_numpy(np.require(pixels, requirements="W"))
+        images: Tensor = self.preprocess.normalise(own.to(self.device))
+        seen = features(self.model, images)
+        if seen is None:
+            return None, self.model(images).float() / self.temperature
+        return seen[0].float(), seen[1].float() / self.temperature
+
     def predict(
-        self, sources: Iterable[tuple[str, bytes | np.ndarray]], *, batch_size: int = 64, threads: int = 0
+        self,
+        sources: Iterable[tuple[str, bytes | np.ndarray]],
+        *,
+        batch_size: int = 64,
+        threads: int = 0,
+        unknown_below: float | None = None,
+        none_of_these: bool = False,
     ) -> Iterator[Answer]:
         """An answer for each picture, in order.
 
         Args:
             sources: Names, and encoded bytes or RGB pixels uint8 (h, w, c).
             threads: That decode ahead.
+            unknown_below: An answer is unknown where its label is less probable.
+            none_of_these: An answer is unknown where its picture is farther from all classes than 95 % of the
+                validation pictures were.
 
         Raises:
+            ConfigError: C202 for an ``unknown_below`` that is no probability, C249 for ``none_of_these`` of weights
+                that do not hold what known pictures look like.
             DataError: For a picture that cannot be read, naming it.
         """
+        if unknown_below is not None and not 0 <= unknown_below <= 1:
+            raise ConfigError(
+                "C202", f"--unknown-below is {unknown_below!r}; expected a probability.", fix="--unknown-below 0.5"
+            )
+        if none_of_these and isinstance(self.familiar, str):
+            raise ConfigError(
+                "C249",
+                f"these weights cannot tell what is none of their classes: {self.familiar}.",
+                context="For that they hold what their training pictures look like to the network.",
+                fix="--unknown-below 0.5, which goes by the probability alone; or train with a validation part.",
+            )
+        return self._answers(sources, batch_size, threads, unknown_below, none_of_these)
 
+    def _answers(
+        self,
+        sources: Iterable[tuple[str, bytes | np.ndarray]],
+        batch_size: int,
+        threads: int,
+        unknown_below: float | None,
+        none_of_these: bool,
+    ) -> Iterator[Answer]:
         def load(item: tuple[str, bytes | np.ndarray]) -> tuple[str, np.ndarray]:
             return item[0], self.preprocess.picture(item[1], item[0])
 
         for several in batches(in_order(load, sources, threads), batch_size):
-            found = self.probabilities(np.stack([pixels for _, pixels in several]))
-            for (name, _), row in zip(several, found, strict=True):
-                yield self.answer(name, row)
+            pixels = np.stack([one for _, one in several])
+            shares: list[float | None] = [None] * len(several)
+            if none_of_these and isinstance(self.familiar, Familiar):
+                seen, scores = self.look(pixels)
+                assert seen is not None  # familiar is a matter of features
+                shares = [*self.familiar.familiarity(seen).tolist()]
+                found = scores.softmax(dim=1).cpu().numpy()
+            else:
+                found = self.probabilities(pixels)
+            for (name, _), row, share in zip(several, found, shares, strict=True):
+                yield self.answer(name, row, unknown_below=unknown_below, familiarity=share)
 
-    def answer(self, name: str, probabilities: np.ndarray) -> Answer:
+    def answer(
+        self,
+        name: str,
+        probabilities: np.ndarray,
+        *,
+        unknown_below: float | None = None,
+        familiarity: float | None = None,
+    ) -> Answer:
         """The answer that a row of probabilities means."""
-        return Answer(name, self.labels[int(probabilities.argmax())], tuple(probabilities.tolist()), self.labels)
+        best = int(probabilities.argmax())
+        unknown = unknown_below is not None and float(probabilities[best]) < unknown_below
+        unknown |= familiarity is not None and familiarity <= UNFAMILIAR
+        return Answer(name, self.labels[best], tuple(probabilities.tolist()), self.labels, unknown, familiarity)
+
+
+_OLDER = "they were written by an older dojang, or by training with --no-familiar"
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

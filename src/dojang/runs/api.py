@@ -74,8 +74,8 @@ class Model:
             options: Those of ``dojang train --help``, with underscores (``batch_size=256``).
 
         Returns:
-            The run; this model now answers with its weights. Of a cross-validation (``folds=5``) its :attr:`Run.runs`
-            have weights, and this model stays as it was.
+            The run; this model now answers with its weights. Of several (``folds=5``, ``seeds=5``) its
+            :attr:`Run.runs` have weights, and this model stays as it was.
 
         Raises:
             DojangError: With the code of whatever stands in the way.
@@ -105,6 +105,8 @@ class Model:
         layout: str | None = None,
         color: str = "rgb",
         batch_size: int = 64,
+        unknown_below: float | None = None,
+        none_of_these: bool = False,
     ) -> Answers:
         """Answers for files, folders, arrays or a mix of them.
 
@@ -113,9 +115,13 @@ class Model:
                 torch, levels 0..255 or shares 0..1; a PIL image; the bytes of a picture file.
             layout: "hwc" or "chw" for arrays; None finds out.
             color: "rgb" or "bgr" for arrays.
+            unknown_below: An answer is unknown where its label is less probable.
+            none_of_these: An answer is unknown where the picture lies farther from all classes than 95 % of the
+                validation pictures did.
 
         Raises:
-            ConfigError: C243 when the model is not trained, C241 for a file that does not exist.
+            ConfigError: C243 when the model is not trained, C241 for a file that does not exist,
+                C249 for ``none_of_these`` of weights that cannot tell.
             DataError: For a picture that cannot be read, naming it.
         """
         if self._predictor is None:
@@ -132,7 +138,10 @@ class Model:
             found, said = pictures_of(item, layout=layout, color=color)
             sources += [(f"array {len(sources) + i}", picture) for i, picture in enumerate(found)]
             notes += [sentence for sentence in said if sentence not in notes]
-        answers = Answers(self._predictor.predict(sources, batch_size=batch_size))
+        predict = self._predictor.predict
+        answers = Answers(
+            predict(sources, batch_size=batch_size, unknown_below=unknown_below, none_of_these=none_of_these)
+        )
         answers.notes = tuple(notes)
         return answers
 
@@ -176,8 +185,9 @@ class Run:
 
     @property
     def runs(self) -> list[Run]:
-        """The runs of a cross-validation, fold by fold; none of a run by itself."""
-        made = self.metrics.get("folds", {"runs": []})["runs"]
+        """The runs of a cross-validation, or of several seeds, one by one; none of a run by itself."""
+        metrics = self.metrics
+        made = metrics.get("folds", metrics.get("seeds", {"runs": []}))["runs"]
         return [Run(self.path / run["name"], model=self._module) for run in made]
 
     def val(self, data: Any = None, *, split: str | None = None, device: str = "auto") -> dict[str, Any]:

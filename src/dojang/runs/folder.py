@@ -23,7 +23,7 @@ _OF_A_RUN = (
     *("reliability.png", "worst.csv", "worst.png", "legend.csv"),
 )
 # where the runs of a cross-validation lie in its folder
-FOLD = "fold-{}"
+FOLD, SEED = "fold-{}", "seed-{}"
 
 
 def find(run: str | Path) -> Path:
@@ -55,7 +55,7 @@ def clear(folder: Path) -> None:
                 files.remove(path)
         if is_report(folder / REPORT):
             files.remove(folder / REPORT)
-        for part in folder.glob(FOLD.format("*")):
+        for part in (*folder.glob(FOLD.format("*")), *folder.glob(SEED.format("*"))):
             clear(part)
 
 
@@ -107,6 +107,12 @@ def weights_of(run: str | Path) -> Path:
             f"{str(folder)!r} is a cross-validation: it has no weights of its own, each of its runs has.",
             context="It says how well a recipe does; the network to use is then trained on all of the data.",
             fix=f"name one of them, such as {shlex.quote(str(folds[0].parent))}; or: dojang train DATA --val none",
+        )
+    if runs := sorted(folder.glob(SEED.format(f"*/{ARGS}"))):
+        raise ConfigError(
+            "C216",
+            f"{str(folder)!r} is several runs of one recipe: it has no weights of its own, each of its runs has.",
+            fix=f"name one of them, such as {shlex.quote(str(runs[0].parent))}",
         )
     raise ConfigError(
         "C216",

@@ -16,4 +16,7 @@ class RunOptions:
     folds: int | None = option(
         None, "K-fold cross-validation: K runs, each judged by another part of the data", low=2, high=100, metavar="K"
     )
+    seeds: int | None = option(
+        None, "N runs that differ in their seed alone, on one division of the data", low=2, high=100, metavar="N"
+    )
     exist_ok: bool = option(False, "write into a run folder that exists")

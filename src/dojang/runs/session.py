@@ -34,6 +34,7 @@ from dojang.runs import folder as names
 from dojang.runs import network
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
+from dojang.runs.settle import settle
 from dojang.tasks.classify import losses
 from dojang.tasks.classify.task import Classify
 from dojang.train import allocator, checks, loop, optimizers, progressive, transfer
@@ -151,6 +152,19 @@ class Session:
             raise
         allocator.release()
 
+    def settle(self) -> None:
+        """Fit the temperature, and look at known pictures, of the best weights and of the last; into their files."""
+        began, best = time.perf_counter(), self.state.counters.best
+        has_val = len(self.prepared.manifest.rows("val")) > 0
+        last = self.folder / names.LAST
+        path = self.folder / names.BEST if has_val else last
+        same = not has_val or (best is not None and best.step == self.state.counters.step)
+        for paths in [dict.fromkeys((path, last))] if same else [(last,), (path,)]:
+            predictor = Predictor.load(next(iter(paths)), model=self._twin(), device=self.device)
+            self.calibrated = settle(tuple(paths), predictor, self.prepared, self.recipe)
+        self.reporter.note(str(self.calibrated))
+        self.settling = time.perf_counter() - began
+
     def finish(self) -> dict[str, Any]:
         """Score what is shipped: the best weights, read back from their file, on validation and, once, on test.
 
@@ -170,12 +184,13 @@ class Session:
         metrics: dict[str, Any] = (
             evaluation_files.write(self.folder, found, chosen=chosen(path)) if found else {"format": 1}
         )
+        metrics["calibration"] = self.calibrated.as_dict()
         metrics["training"] = {
             "weights": path.name,
             "step": counters.best.step if has_val and counters.best else counters.step,
             "steps": counters.step,
             "seconds": round(counters.elapsed, 3),
-            "evaluation_seconds": round(sum(e.seconds for e in found), 3),
+            "evaluation_seconds": round(self.settling + sum(e.seconds for e in found), 3),
             "ended": counters.ended,
         }
         files.write_json(self.folder / names.METRICS, metrics)

@@ -130,7 +130,7 @@ def _session(
         return work
     names.clear(place)
     files.write_text(place / names.SPLITS, part.prepared.manifest.to_csv())
-    fixed = {"splits": str((place / names.SPLITS).absolute()), "val": None, "test": None, "folds": None}
+    fixed = {"splits": str((place / names.SPLITS).absolute()), "val": None, "test": None, "folds": None, "seeds": None}
     mine = recipe.replace(**fixed, project=str(place.parent), name=place.name, **part.changes)
     told = _Words if not (place.parent / names.ARGS).exists() else _Bar
     work = Session(place, mine, part.prepared, device, model, told(reporter), stop, [])

@@ -22,7 +22,7 @@ from dojang.errors import ConfigError, TrainError
 from dojang.models import others, own, weights
 from dojang.models.presets import PRESETS
 from dojang.native import compiler
-from dojang.runs import environment, folds, network, session
+from dojang.runs import environment, folds, network, reseeded, session
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.carry import machine, surroundings, to_the_end
@@ -84,6 +84,13 @@ def begin(
         # weights say whose they are
         layers = [*layers, {"model": (trained.architecture or {}).get("name", "auto")}]
         recipe = recipes.resolve(layers)
+    if recipe.run.folds is not None and recipe.run.seeds is not None:
+        raise ConfigError(
+            "C222",
+            f"--folds {recipe.run.folds} and --seeds {recipe.run.seeds} are both given.",
+            context="Folds change what a network learns from, seeds do not; together they would not tell which it was.",
+            fix="--folds, and the same again with --seed 1, which also divides otherwise.",
+        )
     device = device_named(recipe.train.device)
     project = names.outside(recipe.run.project, data)
     fixed = {"threads": threads_given(recipe.train.threads), "device": str(device)}
@@ -95,11 +102,12 @@ def begin(
     if recipe.run.folds is not None:
         manifest, recipe, fixed = folds.pooled(manifest), recipe.replace(**folds.FIXED), {**fixed, **folds.FIXED}
     prepared = _prepare(manifest, recipe, device, reporter, trained)
-    parts = folds.parts(prepared, recipe)
+    in_folds = folds.parts(prepared, recipe)
     # a recipe suits what one network learns from
-    first = parts[0].prepared if parts else prepared
+    first = in_folds[0].prepared if in_folds else prepared
     recipe = _named(recipes.resolve(layers, _circumstances(first, device)), model).replace(**fixed)
     recipe = _settle(recipe, first)
+    parts = in_folds or reseeded.parts(prepared, recipe)
     folder = folders.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         folders.clear_temporaries(folder)
@@ -110,7 +118,9 @@ def begin(
                 total = len(prepared.bad) + len(prepared.manifest)
                 raise bad_pictures(prepared.bad, total, str(folder / names.BAD))
             reporter.note(f"{len(prepared.bad):,} pictures that cannot be read are left out: {folder / names.BAD}")
-        files.write_text(folder / names.SPLITS, folds.table(prepared, parts) if parts else prepared.manifest.to_csv())
+        files.write_text(
+            folder / names.SPLITS, folds.table(prepared, in_folds) if in_folds else prepared.manifest.to_csv()
+        )
         facts = {
             "format": 1,
             "task": "classify",
@@ -120,7 +130,8 @@ def begin(
         }
         with machine(recipe.train), asking() as stop:
             if parts:
-                folds.train(folder, recipe, parts, facts, device, model, reporter, stop)
+                all_of_them = folds.train if in_folds else reseeded.train
+                all_of_them(folder, recipe, parts, facts, device, model, reporter, stop)
                 return folder
             work = Session(folder, recipe, prepared, device, model, reporter, stop, [])
             around = surroundings(work.recipe, device)
@@ -169,7 +180,7 @@ def resume(
     then = session.read_environment(folder)
     device = device_named(recipe.train.device)
     changed = {name: value for name, value in (changes or {}).items() if recipe.values()[name] != value}
-    _refuse(changed, several=recipe.run.folds is not None)
+    _refuse(changed, "a cross-validation" if recipe.run.folds else "runs of several seeds" if recipe.run.seeds else "")
     if "epochs" in changed and recipe.train.time is not None:
         # the run's budget was a time; now it is a number of epochs
         changed.setdefault("time", None)
@@ -200,8 +211,10 @@ def resume(
             )
         recipe = recipe.replace(**changed)
         with machine(recipe.train), asking() as stop:
-            if parts := folds.parts(prepared, recipe):
-                folds.train(folder, recipe, parts, facts, device, model, reporter, stop)
+            in_folds = folds.parts(prepared, recipe)
+            if parts := in_folds or reseeded.parts(prepared, recipe):
+                all_of_them = folds.train if in_folds else reseeded.train
+                all_of_them(folder, recipe, parts, facts, device, model, reporter, stop)
                 return folder
             work = Session(folder, recipe, prepared, device, model, reporter, stop, facts["segments"])
             work.resume()
@@ -246,12 +259,12 @@ def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
         counters.ended = ""
 
 
-def _refuse(changed: Mapping[str, Any], several: bool) -> None:
+def _refuse(changed: Mapping[str, Any], several: str) -> None:
     for name in changed:
         if several:
             raise ConfigError(
                 "C219",
-                f"{name} cannot be changed in a cross-validation: its runs are of one recipe.",
+                f"{name} cannot be changed in {several}: its runs are of one recipe.",
                 fix="resume it as it was begun, or train anew.",
             )
         if name not in CHANGEABLE:

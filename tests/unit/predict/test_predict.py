@@ -260,6 +260,7 @@ def test_an_answer() -> None:
         "label": "dog",
         "probability": 0.5,
         "unknown": False,
+        "familiarity": None,
         "probabilities": {"cat": 0.2, "dog": 0.5, "ox": 0.3},
     }
     assert json.loads(json.dumps(ANSWER.as_dict())) == ANSWER.as_dict()

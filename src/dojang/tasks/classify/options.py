@@ -26,3 +26,11 @@ class ClassifyOptions:
     class_weights: str = option(
         "none", "balanced: in training the pictures of rare classes count more", choices=("none", "balanced")
     )
+    calibrate: str = option(
+        "temperature",
+        "temperature: fitted on the validation part at the end, so that probabilities mean what they say",
+        choices=("none", "temperature"),
+    )
+    familiar: bool = option(
+        True, "keep with the weights what known pictures look like to the network, for predict --none-of-these"
+    )
