@@ -21,6 +21,7 @@ from rich.cells import cell_len
 import dojang
 from dojang import files
 from dojang.cli import scores as shown_scores
+from dojang.errors import ConfigError
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate import worst
 from dojang.evaluate.chosen import chosen, sentence
@@ -326,3 +327,22 @@ def test_a_folder_of_an_older_dojang_keeps_its_rows(tmp_path: Path, capsys: pyte
         "support": "2",
         "recall_low": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"format": 1, "te', "(JSONDecodeError: Unterminated string"),
+        ("[]", "(ValueError: no table)."),
+        ('{"format": 2}', "(ValueError: format 2 is that of a newer dojang)."),
+    ],
+)
+def test_a_metrics_file_that_is_broken_is_not_written_over(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        evaluation_files.write(tmp_path, [evaluation()])
+    said = str(caught.value)
+    assert f"ConfigError[C223]: cannot read {str(path)!r}: it is not as dojang wrote it {words}" in said
+    assert "Fix: bring back the file, or move it away and score the run again with dojang val." in said
+    assert [place.name for place in tmp_path.iterdir()] == ["metrics.json"] and path.read_text() == text
