@@ -66,7 +66,7 @@ def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
             say(f"  {title:18} {_value(value):>8}   {_interval(value)}")
     if "calibration" in found:
         c = found["calibration"]
-        more = f"{c['by_chance']:.4f} by chance alone; debiased {c['debiased']:.4f}"
+        more = f"by chance alone {c['by_chance']:.4f}, up to {c['by_chance_high']:.4f}"
         say(f"  {'calibration error':18} {c['ece']:8.4f}   {more}")
     for i, pair in enumerate(found.get("confused", [])[:_PAIRS]):
         said = f"{_short(pair['true'])} taken for {_short(pair['predicted'])}"

@@ -41,7 +41,8 @@ def confusion_matrix(matrix: np.ndarray, labels: tuple[str, ...], title: str) ->
             tick.set_fontproperties(FontProperties(fname=name.font))
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title, fontsize=10)
+    # over the bar of colours, too, which it would run into
+    figure.suptitle(title, fontsize=10)
     if classes <= 40:
         for i, j in zip(*np.nonzero(matrix), strict=True):
             colour = "white" if shares[i, j] > 0.55 else "black"
