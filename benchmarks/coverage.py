@@ -206,7 +206,8 @@ def measure(kind: str, sizes: tuple[int, ...], sets: dict[str, int], what: What,
             error = math.sqrt(float(np.sum((inside - share * shown) ** 2))) / float(shown.sum())
             row |= {"coverage": round(share, 4), "error": round(error, 4)}
             row |= {"width": float(f"{width.sum() / shown.sum():.4g}")}
-            row |= {"of_the_best": round(float(inside[best].sum() / max(shown[best].sum(), 1)), 4)}
+            if shown[best].sum():
+                row |= {"of_the_best": round(float(inside[best].sum() / shown[best].sum()), 4)}
         rows.append(row)
     return rows
 

@@ -59,7 +59,7 @@ def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
     # of an older run: scored by dojang 0.1
     known = found.get("classes", {"known": None, "with_pictures": None})
     classes = f", {known['known']} classes" if known["known"] else ""
-    say(f"{split:20} {found['n']:,} pictures{classes}" + " " * 8 + "95 % interval")
+    say(f"{split}: {found['n']:,} pictures{classes}; intervals of 95 %")
     _leaked(found, 2)
     if known["known"] != known["with_pictures"]:
         say(f"  {known['known'] - known['with_pictures']} of them have no pictures here: no part of means over classes")
@@ -69,14 +69,14 @@ def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
             say(f"  {title:18} {_value(value):>8}   {_interval(value)}")
     if "calibration" in found:
         c = found["calibration"]
-        more = f"{c['by_chance']:.4f} by chance alone; debiased {c['debiased']:.4f}"
+        more = f"by chance alone {c['by_chance']:.4f}, up to {c['by_chance_high']:.4f}"
         say(f"  {'calibration error':18} {c['ece']:8.4f}   {more}")
     for i, pair in enumerate(found.get("confused", [])[:_PAIRS]):
         said = f"{_short(pair['true'])} taken for {_short(pair['predicted'])}"
         say(f"  {'confused' if i == 0 else '':18} {pair['n']:>8,}   {said} ({100 * pair['share']:.0f} %)")
     wrong = [row for row in evaluation_files.read(folder / "worst.csv") if row["split"] == split]
     for i, row in enumerate(wrong[:_WRONG]):
-        said = f"{_short(row['path'], 34, end=True)} as {_short(row['predicted'], 12)}"
+        said = f"{_short(row['path'], 32, end=True)} as {_short(row['predicted'], 12)}"
         say(f"  {'surely wrong' if i == 0 else '':18} {float(row['probability']):8.4f}   {said}")
 
 

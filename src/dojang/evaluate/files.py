@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dojang import files
-from dojang.errors import many
+from dojang.errors import ConfigError, many
 from dojang.evaluate import reliability, worst
 from dojang.evaluate.chosen import sentence
 from dojang.evaluate.evaluate import Evaluation
@@ -19,6 +19,7 @@ from dojang.tasks.classify import letters, pictures
 
 #: the names of classes, where pictures show their numbers
 LEGEND = "legend.csv"
+FORMAT = 1
 
 PREDICTIONS = ("path", "true", "predicted", "probability", "correct", "split")
 PER_CLASS = (
@@ -43,7 +44,7 @@ def write(
         What metrics.json now holds.
     """
     path = folder / "metrics.json"
-    metrics: dict[str, Any] = json.loads(files.read_text(path)) if path.exists() else {"format": 1}
+    metrics = metrics_in(folder) or {"format": FORMAT}
     if chosen is not None:
         metrics["weights"] = dict(chosen)
     for evaluation in evaluations:
@@ -59,6 +60,29 @@ def write(
     _draw(folder, shown, metrics)
     files.write_json(path, metrics)
     return metrics
+
+
+def metrics_in(folder: Path) -> dict[str, Any]:
+    """What a folder's metrics.json holds; nothing where there is none.
+
+    Raises:
+        ConfigError: C223 for a file that is not as dojang wrote it, or that a newer dojang wrote.
+    """
+    path = folder / "metrics.json"
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(files.read_text(path))
+        newer = isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT
+        if not isinstance(found, dict) or newer:
+            raise ValueError(f"format {found['format']} is that of a newer dojang" if newer else "no table")
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            "C223",
+            f"cannot read {str(path)!r}: it is not as dojang wrote it ({type(error).__name__}: {str(error)[:80]}).",
+            fix="bring back the file, or move it away and score the run again with dojang val.",
+        ) from None
+    return found
 
 
 def _draw(folder: Path, e: Evaluation, metrics: Mapping[str, Any]) -> None:

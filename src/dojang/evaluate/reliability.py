@@ -21,8 +21,8 @@ def reliability(found: Calibration, title: str) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6, 5.4), dpi=120)
-    axes = figure.add_axes((0.13, 0.34, 0.83, 0.54))
-    below = figure.add_axes((0.13, 0.1, 0.83, 0.15), sharex=axes)
+    axes = figure.add_axes((0.17, 0.34, 0.79, 0.55))
+    below = figure.add_axes((0.17, 0.1, 0.79, 0.16), sharex=axes)
     axes.plot((0, 1), (0, 1), color="0.6", linewidth=1, linestyle="--", zorder=1)
     there = found.counts > 0
     x, y = found.confidence[there], found.accuracy[there]
@@ -31,11 +31,11 @@ def reliability(found: Calibration, title: str) -> bytes:
     axes.set(xlim=(0, 1), ylim=(0, 1), ylabel="share that is right")
     axes.tick_params(labelbottom=False)
     axes.grid(alpha=0.25)
-    axes.set_title(title, fontsize=9)
-    words = f"calibration error {found.ece:.4f}\nby chance alone {found.by_chance:.4f}\ndebiased {found.debiased:.4f}"
-    axes.text(0.03, 0.97, words, transform=axes.transAxes, va="top", fontsize=8)
+    chance = f"{found.by_chance:.4f}, up to {found.by_chance_high:.4f}"
+    words = f"calibration error {found.ece:.4f}\nby chance alone {chance}"
+    axes.set_title(f"{title}: {words}", fontsize=9)
     axes.text(0.97, 0.03, "too sure", transform=axes.transAxes, ha="right", fontsize=8, color="0.4")
-    axes.text(0.03, 0.72, "not sure enough", transform=axes.transAxes, fontsize=8, color="0.4")
+    axes.text(0.03, 0.93, "not sure enough", transform=axes.transAxes, fontsize=8, color="0.4")
     width = 1 / len(found.counts)
     below.bar(np.arange(len(found.counts)) * width, found.counts, width, align="edge", color=_BAR, edgecolor="white")
     below.set(xlabel="probability of the answer", ylabel="pictures")

@@ -29,7 +29,7 @@ class Calibration:
         ece: Expected calibration error: the mean over answers of |share right - mean confidence| of their bin.
         by_chance: The ECE of a perfectly calibrated network with these confidences, in the mean.
         by_chance_high: What such a network stays under in 95 % of repetitions.
-        debiased: The root mean square of the same differences, without the part that chance adds; 0 where chance
+        rms_debiased: The root mean square of the same differences, without the part that chance adds; 0 where chance
             explains all of it. Bins of one answer are left out.
         counts: Answers in each bin, int64 (bins,).
         confidence, accuracy: Their mean confidence and the share of right ones; nan for an empty bin.
@@ -39,7 +39,7 @@ class Calibration:
     ece: float
     by_chance: float
     by_chance_high: float
-    debiased: float
+    rms_debiased: float
     counts: np.ndarray
     confidence: np.ndarray
     accuracy: np.ndarray
@@ -53,7 +53,7 @@ class Calibration:
         return {
             **{
                 name: None if math.isnan(value := getattr(self, name)) else value
-                for name in ("ece", "by_chance", "by_chance_high", "debiased")
+                for name in ("ece", "by_chance", "by_chance_high", "rms_debiased")
             },
             "bins": [
                 {"from": i * width, "to": (i + 1) * width, "n": int(n)}

@@ -19,7 +19,6 @@ from dojang.metrics.intervals import Score, quantile, wilson_of
 #: rows that a class has in the mean, for an interval of a mean over classes: with fewer, classes are judged by a row
 #: or two, and no interval was found that holds what it promises
 LEAST = 5
-_WHY_FEW = "fewer than {} pictures a class"
 # rows that are added to each class where its spread is estimated, so that a class without a mistake has one
 _ADDED = 2.0
 
@@ -94,8 +93,8 @@ def balanced_accuracy(matrix: Any, level: float = 0.95) -> Score:
     value, n = scores.balanced_accuracy(matrix), int(matrix.sum())
     support = matrix.sum(axis=1)
     there = support > 0
-    if n < LEAST * there.sum() or n == 0:
-        return Score(value, math.nan, math.nan, n, _few(n))
+    if why := _nothing(matrix, there):
+        return Score(value, math.nan, math.nan, n, why)
     k, size = int(there.sum()), support[there]
     smooth = (np.diagonal(matrix)[there] + _ADDED * _pooled(matrix, k)) / (size + _ADDED)
     variance = float(np.sum(smooth * (1 - smooth) / size)) / k**2
@@ -125,8 +124,8 @@ def macro_f1(matrix: Any, level: float = 0.95) -> Score:
     value, n = scores.macro_f1(matrix), int(matrix.sum())
     support = matrix.sum(axis=1)
     there = support > 0
-    if n < LEAST * there.sum() or n == 0:
-        return Score(value, math.nan, math.nan, n, _few(n))
+    if why := _nothing(matrix, there):
+        return Score(value, math.nan, math.nan, n, why)
     k = int(there.sum())
     f1, seen = scores.per_class(matrix).f1, support + matrix.sum(axis=0)
     centre = value + float(np.sum((f1 * (1 - f1))[there] / seen[there])) / k
@@ -143,8 +142,14 @@ def macro_f1(matrix: Any, level: float = 0.95) -> Score:
     return influence.share(value, centre, middle * (1 - middle) / variance, n, level)
 
 
-def _few(n: int) -> str:
-    return _WHY_FEW.format(LEAST) if n else "no pictures"
+def _nothing(matrix: np.ndarray, there: np.ndarray) -> str:
+    """Why there is no interval, or nothing."""
+    if len(matrix) == 1:
+        return "one class only"
+    n = int(matrix.sum())
+    if n == 0:
+        return "no pictures"
+    return f"fewer than {LEAST} pictures a class" if n < LEAST * there.sum() else ""
 
 
 def _pooled(matrix: np.ndarray, k: int) -> float:
@@ -163,8 +168,6 @@ def _smoothed(matrix: np.ndarray, there: np.ndarray, k: int) -> np.ndarray:
     Of what is added, the wrong part goes to the classes that wrong answers go to.
     """
     c, right = len(matrix), _pooled(matrix, k)
-    if c == 1:
-        return matrix.astype(np.float64)
     taken = matrix.sum(axis=0) - np.diagonal(matrix) + 1 / c
     added = np.tile(taken, (c, 1)).astype(np.float64)
     np.fill_diagonal(added, 0.0)

@@ -45,7 +45,7 @@ def mean(values: Any, *, bounds: tuple[float, float] = (0.0, math.inf), level: f
     Example:
         >>> score = mean([0.1] * 45 + [2.0] * 5)
         >>> round(score.value, 2), round(score.low, 2), round(score.high, 2)
-        (0.29, 0.15, 0.5)
+        (0.29, 0.15, 0.58)
     """
     rows = np.asarray(values, dtype=np.float64)
     n, z = len(rows), quantile(level)

@@ -12,6 +12,7 @@ from dojang.metrics import classes, influence, scores
 from dojang.metrics.arrays import rows
 from dojang.metrics.intervals import Score, proportion
 from dojang.metrics.ranking import Ranking, ranking
+from dojang.metrics.scores import PerClass
 
 #: top-5 is shown of more classes than this: of ten, one who guesses is right half of the time
 TOP5_ABOVE = 10
@@ -33,7 +34,7 @@ class Summary:
 
     scores: dict[str, Score]
     matrix: np.ndarray
-    per_class: scores.PerClass
+    per_class: PerClass
     ends: classes.ClassEnds
     ranking: Ranking
     calibration: calibrating.Calibration

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from pathlib import Path
@@ -169,10 +168,8 @@ def _other(data: Any, predictor: Predictor, options: DataOptions, threads: int, 
 
 
 def metrics_of(folder: Path) -> dict[str, Any]:
-    """What a folder's metrics.json holds, or an empty dict."""
-    path = folder / names.METRICS
-    found: dict[str, Any] = json.loads(files.read_text(path)) if path.exists() else {}
-    return found
+    """What a folder's metrics.json holds, or an empty dict. Raises C223 for one that is broken."""
+    return evaluation_files.metrics_in(folder)
 
 
 def pictures_in(places: list[str]) -> list[Path]:

@@ -432,9 +432,8 @@ def test_val_on_its_own_data_is_merged(run: Path, capsys: pytest.CaptureFixture[
     assert main(["val", str(run)]) == 0
     out = capsys.readouterr().out
     for split in ("val", "test"):
-        assert re.search(
-            rf"^{split} +6 pictures, 3 classes +95 % interval\n  top-1 +[01]\.\d{{4}}   ", out, re.MULTILINE
-        )
+        head = rf"^{split}: 6 pictures, 3 classes; intervals of 95 %\n  top-1 +[01]\.\d{{4}}   "
+        assert re.search(head, out, re.MULTILINE)
     # those of the training pictures, too, once they are scored
     assert "\ntrain" not in out
     assert max(map(len, out.replace(str(run), "runs/classify/train").splitlines())) <= 80
@@ -465,7 +464,7 @@ def test_val_on_other_data_makes_a_folder_of_its_own(
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     assert main(["val", str(run), str(other)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("test                 8 pictures, 3 classes")
+    assert out.startswith("test: 8 pictures, 3 classes; intervals of 95 %\n")
     assert "\n  1 of them have no pictures here: no part of means over classes\n" in out
     assert re.search(r"\nrun   runs/classify/val\n      \(confusion_matrix\.png, reliability\.png.*\)\n$", out)
     folder = tmp_path / "runs/classify/val"

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from PIL import Image
@@ -20,6 +21,7 @@ from rich.cells import cell_len
 import dojang
 from dojang import files
 from dojang.cli import scores as shown_scores
+from dojang.errors import ConfigError
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate import worst
 from dojang.evaluate.chosen import chosen, sentence
@@ -29,6 +31,7 @@ from dojang.metrics.calibration import calibration
 from dojang.models import weights
 from dojang.tasks.classify import letters, pictures
 
+FONTS = letters._fonts
 HANGUL = ("고양이", "개", "cat")
 
 
@@ -57,9 +60,9 @@ def opened(png: bytes) -> Image.Image:
 @pytest.fixture(autouse=True)
 def fonts() -> Iterator[None]:
     """Fonts are looked for anew, before and after."""
-    letters._fonts.cache_clear()
+    FONTS.cache_clear()
     yield
-    letters._fonts.cache_clear()
+    FONTS.cache_clear()
 
 
 @pytest.fixture
@@ -193,15 +196,12 @@ def test_hangul_is_drawn_in_the_font_of_the_extra(tmp_path: Path, monkeypatch: p
     found = letters.drawn(("고양이", "개", "cat", "고양이와"))
     assert [name.text for name in found] == ["고양이", "개", "cat", "#3"]
     assert [name.font == str(path) for name in found] == [True, True, False, False]
-    matrix = np.diag([3, 2, 1])
-    blocks = pictures.confusion_matrix(matrix, HANGUL, "t")
-    monkeypatch.setattr(letters, "drawn", lambda labels: found[:3])
-    evaluation_files.write(tmp_path / "run", [evaluation(HANGUL)])
-    assert not (tmp_path / "run" / "legend.csv").exists()
-    monkeypatch.undo()
-    letters._fonts.cache_clear()
-    # the letters are in the picture: it is another than the one with numbers, or with a real font's
-    assert opened(blocks).size and blocks != pictures.confusion_matrix(matrix, HANGUL, "t")
+    # the blocks that are its letters are on the sheet, in the colour of an answer
+    picture = worst.small(np.zeros((9, 9, 3), np.uint8))
+    sheet = np.asarray(opened(worst.sheet([picture], [0], [0.5], [2], HANGUL, "t")).convert("RGB"))
+    line = sheet[40 + 150 + 3 :][:17, 12 : 12 + 39]
+    assert ((line == (179, 60, 0)).all(axis=2).sum()) > 3 * 60
+    opened(pictures.confusion_matrix(np.diag([3, 2, 1]), HANGUL, "t"))
 
 
 def test_a_font_that_is_gone_has_no_letters(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +227,9 @@ def test_the_reliability_picture_of_anything(tmp_path: Path) -> None:
 
 def card(metrics: dict[str, Any]) -> weights.Card:
     preprocess = {"mode": "L", "height": 2, "width": 2}
-    return weights.Card("0", "classify", None, ("a", "b", "c"), preprocess, metrics=metrics)
+    return weights.Card(
+        version="0", task="classify", architecture=None, labels=("a", "b", "c"), preprocess=preprocess, metrics=metrics
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,7 +244,7 @@ def card(metrics: dict[str, Any]) -> weights.Card:
 )
 def test_weights_tell_by_what_they_were_chosen(tmp_path: Path, metrics: dict[str, Any], words: str) -> None:
     path = tmp_path / "best.safetensors"
-    files.write_bytes(path, weights.dump({}, card(metrics)))
+    files.write_bytes(path, weights.dump({"w": torch.zeros(1)}, card(metrics)))
     found = chosen(path)
     assert found["file"] == "best.safetensors"
     assert sentence({"weights": found}) == words
@@ -280,7 +282,15 @@ def test_the_table_fits_a_terminal_whatever_the_names(tmp_path: Path, capsys: py
     assert "\x1b" not in out
     # a letter of Hangul is two columns wide
     assert max(map(cell_len, out.splitlines())) <= 80
-    for word in ("top-1", "balanced accuracy", "ROC-AUC", "Brier score", "by chance alone", "confused", "surely wrong"):
+    for word in (
+        "top-1",
+        "balanced accuracy",
+        "ROC-AUC",
+        "Brier score",
+        "by chance alone 0.",
+        "confused",
+        "surely wrong",
+    ):
         assert word in out
     assert "3 of these pictures were trained on" in out
 
@@ -313,7 +323,7 @@ def test_a_folder_of_an_older_dojang_keeps_its_rows(tmp_path: Path, capsys: pyte
     (tmp_path / "per_class.csv").write_text("class,split,precision,recall,f1,support\na,test,1.0,0.5,0.66,2\n")
     shown_scores.show_scores(tmp_path, False, ("test",))
     out = capsys.readouterr().out
-    assert out.startswith("test                 2 pictures        95 % interval\n  top-1                0.5000   none")
+    assert out.startswith("test: 2 pictures; intervals of 95 %\n  top-1                0.5000   none: ")
     evaluation_files.write(tmp_path, [evaluation(split="val")])
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert (found["format"], found["test"]) == (1, metrics["test"])
@@ -325,3 +335,22 @@ def test_a_folder_of_an_older_dojang_keeps_its_rows(tmp_path: Path, capsys: pyte
         "support": "2",
         "recall_low": "",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"format": 1, "te', "(JSONDecodeError: Unterminated string"),
+        ("[]", "(ValueError: no table)."),
+        ('{"format": 2}', "(ValueError: format 2 is that of a newer dojang)."),
+    ],
+)
+def test_a_metrics_file_that_is_broken_is_not_written_over(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "metrics.json"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        evaluation_files.write(tmp_path, [evaluation()])
+    said = str(caught.value)
+    assert f"ConfigError[C223]: cannot read {str(path)!r}: it is not as dojang wrote it {words}" in said
+    assert "Fix: bring back the file, or move it away and score the run again with dojang val." in said
+    assert [place.name for place in tmp_path.iterdir()] == ["metrics.json"] and path.read_text() == text

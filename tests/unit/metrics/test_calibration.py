@@ -51,7 +51,7 @@ def test_it_is_its_definition(n, seed, bins):
             noise = accuracy * (1 - accuracy) / (len(mine) - 1)
             square += len(mine) * ((accuracy - confidence) ** 2 - noise)
     assert found.ece == pytest.approx(total / n, abs=1e-12)
-    assert found.debiased == pytest.approx(math.sqrt(max(square / several, 0)) if several else 0, abs=1e-9)
+    assert found.rms_debiased == pytest.approx(math.sqrt(max(square / several, 0)) if several else 0, abs=1e-9)
 
 
 def test_the_bins_are_scikit_learns():
@@ -78,7 +78,7 @@ def test_the_debiased_square_is_right_in_the_mean():
     # 400 repetitions of 200 pictures, off by .1 everywhere: the mean of the squares is known to .0005
     found = [calibration(*simulated(200, seed, off=0.1), draws=0) for seed in range(400)]
     plain = [np.sum(f.counts * np.nan_to_num(f.accuracy - f.confidence) ** 2) / 200 for f in found]
-    assert np.mean([f.debiased**2 for f in found]) == pytest.approx(0.01, abs=0.0015)
+    assert np.mean([f.rms_debiased**2 for f in found]) == pytest.approx(0.01, abs=0.0015)
     assert np.mean(plain) > 0.014
 
 
@@ -90,7 +90,7 @@ def test_it_is_plain_json_and_the_same_each_time():
     assert sum(b["n"] for b in told["bins"]) == 50
     assert all(b["from"] < b["confidence"] <= b["to"] and b["low"] <= b["accuracy"] <= b["high"] for b in told["bins"])
     empty = calibration([], np.zeros((0, 3))).as_dict()
-    assert empty == {"ece": None, "by_chance": None, "by_chance_high": None, "debiased": None, "bins": []}
+    assert empty == {"ece": None, "by_chance": None, "by_chance_high": None, "rms_debiased": None, "bins": []}
 
 
 def test_logits_are_refused():

@@ -7,13 +7,14 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dojang.metrics import influence
 from dojang.metrics.intervals import quantile, wilson
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(3, 1000))
 def test_student_is_scipys(free):
     # .3 % at three degrees of freedom, and closer above
@@ -29,6 +30,7 @@ def test_freedom_is_twice_what_normal_rows_are_worth():
     assert influence.freedom(np.array([1.0, -1.0] + [0.0] * 98)) == pytest.approx(2 * 100 / 49)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0, 50, allow_nan=False), min_size=4, max_size=60), st.sampled_from([0.8, 0.95]))
 def test_the_ends_of_a_mean_solve_halls_equation(values, level):
     rows = np.array(values)
@@ -68,6 +70,7 @@ def test_rows_that_tell_nothing_of_their_spread(values, value, why):
     assert math.isnan(score.low) and math.isnan(score.high)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 500), st.data())
 def test_a_share_of_whole_rows_has_wilsons_interval(n, data):
     right = data.draw(st.integers(0, n))
@@ -75,6 +78,7 @@ def test_a_share_of_whole_rows_has_wilsons_interval(n, data):
     assert (score.low, score.high) == pytest.approx(wilson(right, n), abs=1e-12)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(0.001, 0.999), st.floats(1e-8, 0.05))
 def test_a_logit_interval_is_symmetric_there_and_inside_its_bounds(value, variance):
     score = influence.logit(value, value, variance, 50, 10)

@@ -35,6 +35,7 @@ def many(seed: int, n: int = 400, c: int = 5) -> tuple[np.ndarray, np.ndarray]:
     return true, (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+@settings(max_examples=40, deadline=None)
 @given(tables())
 def test_roc_auc_is_the_share_of_pairs(case):
     true, table = case
@@ -49,6 +50,7 @@ def test_roc_auc_is_the_share_of_pairs(case):
         assert found[k] == pytest.approx(sklearn.metrics.roc_auc_score(true == k, table[:, k]), **CLOSE)
 
 
+@settings(max_examples=40, deadline=None)
 @given(tables())
 def test_average_precision_is_its_definition(case):
     true, table = case
@@ -88,6 +90,7 @@ def test_of_two_classes_the_area_is_that_of_the_second_column():
     assert ranking(true, table).macro_roc_auc.value == pytest.approx(expected, **CLOSE)
 
 
+@settings(max_examples=40, deadline=None)
 @given(tables(), st.randoms(use_true_random=False))
 def test_neither_the_order_of_rows_nor_the_scale_counts(case, random):
     true, table = case
@@ -144,9 +147,9 @@ def _area(mine: np.ndarray, values: np.ndarray) -> float:
     [
         ([], np.zeros((0, 3)), "no pictures"),
         ([1, 1], [[0.5, 0.5], [0.2, 0.8]], "pictures of one class only"),
-        ([0, 1], [[0.9, 0.1], [0.2, 0.8]], "fewer than 5 pictures a class"),
-        ([0] * 5 + [1] * 5, np.eye(2)[[0] * 5 + [1] * 5], "no picture is ranked wrongly"),
-        ([0] * 5 + [1] * 5, np.eye(2)[[1] * 5 + [0] * 5], "every picture is ranked wrongly"),
+        ([0, 1], [[0.9, 0.1], [0.2, 0.8]], "fewer than 20 pictures a class"),
+        ([0] * 25 + [1] * 15, np.eye(2)[[0] * 25 + [1] * 15], "no picture is ranked wrongly"),
+        ([0] * 25 + [1] * 15, np.eye(2)[[1] * 25 + [0] * 15], "every picture is ranked wrongly"),
         (
             [0] * 50 + [1] * 50,
             np.array([[0.9, 0.1]] * 49 + [[0.1, 0.9]] + [[0.2, 0.8]] * 50),

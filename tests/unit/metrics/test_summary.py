@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dojang.errors import ConfigError
@@ -29,6 +29,7 @@ def answers(n: int, c: int, seed: int = 0, skill: float = 2.0) -> tuple[np.ndarr
     return true, scores.softmax(logits)
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 60), st.integers(2, 6), st.integers(0, 999))
 def test_brier_is_its_definition_and_scikit_learns(n, c, seed):
     true, table = answers(n, c, seed)
@@ -46,6 +47,7 @@ def test_brier_refuses_logits():
         brier([0, 1], [[0.5, 0.5], [1.0, 2.0]])
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 80), st.sampled_from([2, 3, 11]), st.integers(0, 999))
 def test_each_value_is_that_of_its_own_function(n, c, seed):
     true, table = answers(n, c, seed)

@@ -151,7 +151,8 @@ def test_splits_list_every_picture_with_its_digest(trained: Callable[[], Path], 
 
 def test_metrics_agree_with_the_predictions_beside_them(trained: Callable[[], Path]) -> None:
     metrics = json.loads((trained() / "metrics.json").read_text())
-    assert sorted(metrics) == ["calibration", "format", "test", "training", "val"]
+    assert sorted(metrics) == ["calibration", "format", "test", "training", "val", "weights"]
+    assert metrics["weights"] == {"file": "best.safetensors", "chosen_by": "top1", "chosen_on": "val"}
     with (trained() / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for split in ("val", "test"):

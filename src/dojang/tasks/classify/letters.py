@@ -67,7 +67,7 @@ def _fonts() -> tuple[str, ...]:
     """Files of fonts, in the order in which they are asked."""
     from matplotlib import font_manager
 
-    found = [font_manager.findfont("DejaVu Sans")]
+    found = [str(font_manager.findfont("DejaVu Sans"))]
     # its own module would change the settings of matplotlib; the file alone does not
     package = importlib.util.find_spec("koreanize_matplotlib")
     for place in (package.submodule_search_locations or []) if package else []:

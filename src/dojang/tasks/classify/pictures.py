@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,7 @@ def confusion_matrix(matrix: np.ndarray, labels: tuple[str, ...], title: str) ->
         title: What it is of.
     """
     from matplotlib.figure import Figure
+    from matplotlib.font_manager import FontProperties
 
     classes = len(labels)
     names = drawn(labels)
@@ -38,10 +38,11 @@ def confusion_matrix(matrix: np.ndarray, labels: tuple[str, ...], title: str) ->
     axes.set_yticks(range(classes), words)
     for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
         for tick, name in zip(ticks, names, strict=True):
-            tick.set_font(Path(name.font))
+            tick.set_fontproperties(FontProperties(fname=name.font))
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
-    axes.set_title(title, fontsize=10)
+    # over the bar of colours, too, which it would run into
+    figure.suptitle(title, fontsize=10)
     if classes <= 40:
         for i, j in zip(*np.nonzero(matrix), strict=True):
             colour = "white" if shares[i, j] > 0.55 else "black"
