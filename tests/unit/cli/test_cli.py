@@ -522,7 +522,7 @@ def test_predict_as_json_is_one_object_a_line(run: Path, data: Path, capsys: pyt
     found = [json.loads(line) for line in out.splitlines()]
     assert len(found) == 20
     for answer in found:
-        assert list(answer) == ["source", "label", "probability", "unknown", "probabilities"]
+        assert list(answer) == ["source", "label", "probability", "unknown", "familiarity", "probabilities"]
         assert answer["probability"] == max(answer["probabilities"].values())
         assert sorted(answer["probabilities"]) == sorted(CLASSES)
     # the answers in the run folder, by the same weights
