@@ -1,6 +1,7 @@
 """The pictures of docs/report.md, by a headless Chromium: python docs/report/draw.py RUN [FONTS]
 
-RUN is one of MNIST, `dojang train mnist --model sprint-s --epochs 1`: its pictures may be shown to anybody. FONTS is a folder that holds fonts/, for a machine without Korean letters (it becomes XDG_DATA_HOME of the browser).
+RUN is one of MNIST, whose pictures may be shown to anybody: `dojang train mnist --model sprint-s --epochs 1`. FONTS is a
+folder that holds fonts/, for a machine without Korean letters (it becomes XDG_DATA_HOME of the browser).
 """
 
 from __future__ import annotations
@@ -56,4 +57,3 @@ if __name__ == "__main__":
     fonts = {"XDG_DATA_HOME": sys.argv[2]} if len(sys.argv) > 2 else {}
     for name, data in shots(sys.argv[1], fonts).items():
         (HERE / f"{name}.png").write_bytes(data)
-        print(name, len(data))
