@@ -1,7 +1,7 @@
 """The pictures of docs/report.md, by a headless Chromium: python docs/report/draw.py RUN [FONTS]
 
-RUN is one of MNIST, whose pictures may be shown to anybody: `dojang train mnist --model sprint-s --epochs 1`. FONTS is a
-folder that holds fonts/, for a machine without Korean letters (it becomes XDG_DATA_HOME of the browser).
+RUN is one of MNIST, whose pictures may be shown to anybody: `dojang train mnist --model sprint-s --epochs 1`. FONTS
+is a folder that holds fonts/, for a machine without Korean letters (it becomes XDG_DATA_HOME of the browser).
 """
 
 from __future__ import annotations
