@@ -13,6 +13,10 @@ from dojang.report.text import Words, number
 from dojang.runs.pictures import Pictures
 
 
+#: scores of which less is better: a bar would tell the opposite
+_LESS = ("loss", "brier", "error")
+
+
 def hero(story: Story, t: Words) -> dict[str, Any] | None:
     """The one score that judges, and what it means."""
     if not story.splits:
@@ -86,7 +90,7 @@ def scores(story: Story, t: Words) -> list[dict[str, Any]]:
                     "name": t.name(name),
                     "value": number(value["value"]),
                     "interval": interval,
-                    "bar": figures.score_bar(value, title) if "loss" not in name else None,
+                    "bar": figures.score_bar(value, title) if not name.endswith(_LESS) else None,
                 }
             )
         n = story.metrics[split].get("n")

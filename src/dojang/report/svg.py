@@ -148,12 +148,12 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 def brief(value: float) -> str:
     """A number at an axis.
 
-    >>> brief(12000), brief(0.25), brief(1.0), brief(0.00012)
-    ('12k', '0.25', '1', '1.2e-4')
+    >>> brief(12000), brief(0.25), brief(1.0), brief(0.000012)
+    ('12k', '0.25', '1', '1.2e-5')
     """
     if abs(value) >= 10_000:
         return f"{value / 1000:g}k"
-    if value and abs(value) < 1e-3:
+    if value and abs(value) < 1e-4:
         return f"{value:.1e}".replace(".0e", "e").replace("e-0", "e-")
     return f"{value:g}"
 

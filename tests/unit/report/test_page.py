@@ -267,7 +267,7 @@ def test_a_file_that_is_broken_is_named(make_run) -> None:
 def test_a_cross_validation_has_a_line_for_each_fold(make_run) -> None:
     folder = make_run()
     part = make_run(name="train/fold-1")
-    assert part.parent == folder
+    assert part.parent == folder and make_run(name="x").parent == folder.parent
     metrics = json.loads((folder / "metrics.json").read_text())
     metrics["out_of_fold"] = metrics.pop("test")
     score = {"values": [0.5, 0.6], "mean": 0.55, "sd": 0.07, "low": 0.4, "high": 0.7, "method": "t"}
