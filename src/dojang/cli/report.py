@@ -30,6 +30,7 @@ def _report(
     made = Report(run, lang=lang, data=data, threads=threads)
     if card is not None:
         files.must_be_new(card, flag="--card", fix="--card ANOTHER.md")
+        text = made.card(license)
     told: dict[str, object] = {"run": str(made.story.folder)}
     lines = []
     if card is None or out is not None:
@@ -43,7 +44,7 @@ def _report(
         told |= {"page": str(place), "bytes": size, "pictures": page.pictures, "notes": [*page.notes]}
         lines += [*page.notes, f"page  {place}   ({size / 1e6:.1f} MB, {page.pictures:,} pictures)"]
     if card is not None:
-        files.write_text(card, made.card(license))
+        files.write_text(card, text)
         told["card"] = card
         lines.append(f"card  {card}")
     if as_json:

@@ -31,9 +31,13 @@ def card(story: Story, license: str = "unknown") -> str:
 
     Args:
         license: As the hub writes it ("apache-2.0", "cc-by-4.0"); nobody knows it but the owner.
+
+    Raises:
+        ConfigError: C216 where there are no weights: a run that has none yet, or several runs together.
     """
     import yaml
 
+    names.weights_of(story.folder)
     rows = _rows(story)
     text = yaml.safe_dump(header(story, license), sort_keys=False, allow_unicode=True, width=100)
     parts = [_intended(story), _data(story, rows), _training(story), _evaluation(story), _limits(story), _use(story)]

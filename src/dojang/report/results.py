@@ -12,7 +12,6 @@ from dojang.report.story import Story
 from dojang.report.text import Words, number
 from dojang.runs.pictures import Pictures
 
-
 #: scores of which less is better: a bar would tell the opposite
 _LESS = ("loss", "brier", "error")
 

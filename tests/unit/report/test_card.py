@@ -7,6 +7,7 @@ import json
 import pytest
 import yaml
 
+from dojang.errors import ConfigError
 from dojang.report import story
 from dojang.report.card import card
 
@@ -52,6 +53,16 @@ def test_names_do_not_break_out(make_run) -> None:
     assert "\n# heading" not in body and "\nlicense: mit" not in body
     prose = body.replace("`<script>alert(1)</script>`", "")
     assert "<script>" not in prose
+
+
+def test_a_card_is_of_weights(make_run) -> None:
+    folder = make_run()
+    (folder / "weights" / "best.safetensors").unlink()
+    with pytest.raises(ConfigError, match=r"C216.*has no weights yet"):
+        card(story.read(folder))
+    make_run(name="train/fold-1")
+    with pytest.raises(ConfigError, match=r"C216.*is a cross-validation"):
+        card(story.read(folder))
 
 
 def test_a_run_without_scores_has_no_index(make_run) -> None:
