@@ -53,12 +53,15 @@ def mean(values: Any, *, bounds: tuple[float, float] = (0.0, math.inf), level: f
         return Score(math.nan, math.nan, math.nan, 0, "no pictures")
     value = float(rows.mean())
     away = rows - value
-    variance = float(np.mean(away**2))
-    # rounding alone makes a variance of values that are all the same
-    if n == 1 or variance <= 1e-24 * max(value * value, 1e-300):
+    unit = float(np.abs(away).max())
+    # rounding alone tells values apart that are all the same
+    if n == 1 or unit <= 1e-12 * abs(value):
         return Score(value, math.nan, math.nan, n, "one picture" if n == 1 else "the same for every picture")
+    # in units of the largest: the squares of very small numbers are 0
+    away /= unit
+    variance = float(np.mean(away**2))
     skew = float(np.mean(away**3)) / variance**1.5 / math.sqrt(n)
-    error, t = math.sqrt(variance / (n - 1)), student(z, max(freedom(away), 3.0))
+    error, t = unit * math.sqrt(variance / (n - 1)), student(z, max(freedom(away), 3.0))
     low, high = value - error * _unskewed(t, skew), value - error * _unskewed(-t, skew)
     return Score(value, max(low, bounds[0]), min(high, bounds[1]), n)
 
