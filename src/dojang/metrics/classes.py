@@ -44,7 +44,8 @@ def per_class(matrix: Any, level: float = 0.95) -> ClassEnds:
     """The intervals of each class's precision, recall and F1; all are Wilson's.
 
     Precision and recall are shares of rows. F1 is no share, but F1 = 2 J / (1 + J), where J is one: of all rows that
-    are of the class or taken for it, those that are both. So the ends of J's interval give those of F1's.
+    are of the class or taken for it, those that are both. So the ends of J's interval give those of F1's. A share of a
+    single row has no interval, nor has a class without rows.
 
     Args:
         matrix: From :func:`dojang.metrics.scores.confusion_matrix`, shape (c, c).
@@ -60,14 +61,16 @@ def per_class(matrix: Any, level: float = 0.95) -> ClassEnds:
     matrix, z = counts(matrix), quantile(level)
     right, support, predicted = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
 
-    def ends(n: np.ndarray, means_something: np.ndarray) -> Ends:
+    def ends(n: np.ndarray) -> Ends:
         low, high = wilson_of(right / np.maximum(n, 1), np.maximum(n, 1), z)
-        return Ends(*(np.where(means_something, end, np.nan) for end in (low, high)))
+        # of one row it would be from 0 to .79 or from .21 to 1
+        told = (n > 1) & (support > 0)
+        return Ends(*(np.where(told, end, np.nan) for end in (low, high)))
 
-    either = ends(support + predicted - right, support > 0)
+    either = ends(support + predicted - right)
     return ClassEnds(
-        precision=ends(predicted, predicted > 0),
-        recall=ends(support, support > 0),
+        precision=ends(predicted),
+        recall=ends(support),
         f1=Ends(2 * either.low / (1 + either.low), 2 * either.high / (1 + either.high)),
     )
 

@@ -32,10 +32,10 @@ def test_a_class_has_wilsons_intervals(matrix):
     found, each = classes.per_class(matrix), scores.per_class(matrix)
     for k in range(len(matrix)):
         right, have, said = matrix[k, k], matrix[k].sum(), matrix[:, k].sum()
-        for ends, n, there in ((found.recall, have, have > 0), (found.precision, said, said > 0)):
-            expected = wilson(right, n) if there else (math.nan, math.nan)
+        for ends, n in ((found.recall, have), (found.precision, said)):
+            expected = wilson(right, n) if n > 1 and have else (math.nan, math.nan)
             assert (ends.low[k], ends.high[k]) == pytest.approx(expected, nan_ok=True, abs=1e-12)
-        if have:
+        if have and have + said - right > 1:
             # of all rows that are or are called k, those that are both; F1 is 2 J / (1 + J)
             low, high = wilson(right, have + said - right)
             expected = 2 * low / (1 + low), 2 * high / (1 + high)
