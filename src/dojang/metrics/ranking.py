@@ -62,6 +62,9 @@ class _Mean:
             why = few
         elif not (0 < value < 1 and 0 < centre < 1):
             why = "no picture is ranked wrongly" if value > 0.5 else "every picture is ranked wrongly"
+        elif float(np.abs(self.rows).max()) <= 1e-9:
+            # as of a network that has one answer for all
+            why = "all pictures rank alike"
         else:
             free = influence.freedom(self.rows)
             why = "a handful of pictures decide it" if free < influence.LEAST_FREEDOM else ""

@@ -146,7 +146,9 @@ def _evaluation(story: Story) -> str:
     lines = ["| score | value | 95 % interval |", "|---|---|---|"]
     for name, one in story.scores(split).items():
         low, high = one.get("low"), one.get("high")
-        interval = f"{number(low)} to {number(high)}" if low is not None and high is not None else ""
+        interval = f"none: {_md(one['why'])}" if one.get("why") else ""
+        if low is not None and high is not None:
+            interval = f"{number(low)} to {number(high)}"
         lines.append(f"| {_md(t.name(name))} | {number(one['value'])} | {interval} |")
     about = t(f"about_{split}") if t.has(f"about_{split}") else ""
     n = story.metrics[split].get("n", 0)

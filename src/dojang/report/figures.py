@@ -12,8 +12,7 @@ from markupsafe import Markup
 
 from dojang.data.manifest import plain
 from dojang.evaluate.kept import Kept
-from dojang.metrics import scores
-from dojang.metrics.intervals import wilson
+from dojang.metrics import classes, scores
 from dojang.report import overfitting, svg
 from dojang.report.story import Story
 from dojang.report.svg import Bin, Line, Mark
@@ -132,28 +131,31 @@ class ClassBar:
 def class_bars(kept: Kept, t: Words) -> list[ClassBar]:
     """The classes of a split, the weakest first; at most 40 of them."""
     matrix = kept.matrix
-    found = scores.per_class(matrix)
-    right, support, named = np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    found, ends = scores.per_class(matrix), classes.per_class(matrix)
+    support, named = matrix.sum(axis=1), matrix.sum(axis=0)
     there = [i for i in range(len(kept.labels)) if support[i]]
     bars = []
     for i in sorted(there, key=lambda i: (found.recall[i], kept.labels[i]))[:BARS]:
-        low, high = wilson(int(right[i]), int(support[i]))
-        recall = float(found.recall[i])
-        said = t("bar", name=kept.labels[i], value=recall, low=low, high=high)
-        interval = wilson(int(right[i]), int(named[i])) if named[i] else None
+        recall, low, high = (float(values[i]) for values in (found.recall, ends.recall.low, ends.recall.high))
+        shown = not math.isnan(low)
+        said = t("bar" if shown else "bar_alone", name=kept.labels[i], value=recall, low=low, high=high)
         bars.append(
             ClassBar(
                 plain(kept.labels[i]),
                 int(support[i]),
                 f"{recall:.3f}",
-                f"{low:.3f} – {high:.3f}",
-                svg.bar(recall, low, high, said),
-                f"{found.precision[i]:.3f}" if interval else "–",
-                f"{interval[0]:.3f} – {interval[1]:.3f}" if interval else "",
+                _interval(ends.recall, i),
+                svg.bar(recall, low if shown else None, high if shown else None, said),
+                f"{found.precision[i]:.3f}" if named[i] else "–",
+                _interval(ends.precision, i),
                 f"{found.f1[i]:.3f}",
             )
         )
     return bars
+
+
+def _interval(ends: classes.Ends, i: int) -> str:
+    return "" if math.isnan(ends.low[i]) else f"{ends.low[i]:.3f} – {ends.high[i]:.3f}"
 
 
 def score_bar(value: Mapping[str, Any], title: str) -> Markup | None:
@@ -168,13 +170,4 @@ def score_bar(value: Mapping[str, Any], title: str) -> Markup | None:
 
 def bins(found: Mapping[str, Any]) -> list[Bin]:
     """The bins of a reliability curve from what metrics.json says of a split's calibration; none where it is silent."""
-    made = []
-    for one in found.get("bins", ()):
-        n = int(one.get("n", 0))
-        right = one.get("accuracy", one.get("right"))
-        probability = one.get("confidence", one.get("probability"))
-        if not n or right is None or probability is None:
-            continue
-        low, high = wilson(round(float(right) * n), n)
-        made.append(Bin(float(probability), float(right), one.get("low", low), one.get("high", high), n))
-    return made
+    return [Bin(one["confidence"], one["accuracy"], one["low"], one["high"], one["n"]) for one in found.get("bins", ())]

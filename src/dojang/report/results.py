@@ -82,13 +82,17 @@ def scores(story: Story, t: Words) -> list[dict[str, Any]]:
             if isinstance(value["value"], (list, dict)):
                 continue
             low, high = value.get("low"), value.get("high")
-            interval = f"{number(low)} – {number(high)}" if low is not None and high is not None else ""
+            why = value.get("why")
+            interval = t("no_interval", why=t.why(why)) if why else ""
+            if low is not None and high is not None:
+                interval = f"{number(low)} – {number(high)}"
             title = f"{t.name(name)}: {number(value['value'])}"
             rows.append(
                 {
                     "name": t.name(name),
                     "value": number(value["value"]),
                     "interval": interval,
+                    "why": bool(why),
                     "bar": figures.score_bar(value, title) if not name.endswith(_LESS) else None,
                 }
             )
@@ -106,9 +110,6 @@ def scores_said(story: Story, t: Words) -> list[str]:
         said.append(t("weights_best", step=training["step"], steps=training["steps"], monitor=monitor))
     elif training.get("weights"):
         said.append(t("weights_last", steps=training["steps"]))
-    every = [one for split in story.splits for one in story.scores(split).values()]
-    if any(one.get("low") is None for one in every):
-        said.append(t("intervals_missing"))
     return [*said, t("intervals_note")]
 
 
@@ -152,10 +153,20 @@ def calibration(story: Story, t: Words) -> dict[str, Any] | None:
     words = t("calibration_title"), bins, t("axis_probability"), t("axis_right"), t("answers")
     measured = {name: found.get(name) for name in ("ece", "by_chance", "by_chance_high")}
     said = [t("calibration_error", **measured)] if all(isinstance(v, float) for v in measured.values()) else []
-    temperature = story.card.temperature if story.card else 1.0
-    if temperature != 1.0:
-        said.append(t("temperature", value=float(temperature)))
+    said += _temperature(story, t)
     return {"drawing": svg.reliability(*words), "said": said}
+
+
+def _temperature(story: Story, t: Words) -> list[str]:
+    """What was done so that probabilities mean what they say."""
+    value = story.card.temperature if story.card else 1.0
+    if value == 1.0:
+        return []
+    fitted = story.metrics.get("calibration", {})
+    error = fitted.get("val", {}).get("calibration_error")
+    if not error or fitted.get("temperature") != value:
+        return [t("temperature", value=value)]
+    return [t("temperature_fitted", value=value, n=fitted["n"], **error)]
 
 
 def _chosen(story: Story) -> bool:

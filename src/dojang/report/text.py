@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from importlib import resources
 from typing import Any
 
@@ -62,10 +63,33 @@ class Words:
         key = f"name_{score}_short"
         return self(key) if self.has(key) else self.name(score)
 
+    def why(self, reason: str) -> str:
+        """Why a score has no interval, as metrics.json says it in English; a reason that is new stays as it is.
+
+        >>> Words("ko").why("fewer than 20 pictures a class")
+        '클래스마다 사진이 20장보다 적음'
+        """
+        for key, pattern in _reasons():
+            if found := pattern.fullmatch(reason):
+                return self(key, **found.groupdict())
+        return plain(reason)
+
     def split(self, name: str) -> str:
         """What a split is called."""
         key = f"split_{name or 'none'}"
         return self(key) if self.has(key) else plain(name)
+
+
+@functools.cache
+def _reasons() -> list[tuple[str, re.Pattern[str]]]:
+    """What the English sentences of reasons look like, with any number in them."""
+    found = []
+    for key, sentence in catalogue().items():
+        if key.startswith("why_"):
+            parts = re.split(r"\{(\w+)\}", sentence["en"])
+            text = "".join(f"(?P<{part}>[0-9,]+)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+            found.append((key, re.compile(text)))
+    return found
 
 
 def shown(value: Any) -> str:

@@ -22,7 +22,7 @@ def test_the_header_has_what_the_hub_knows(make_run) -> None:
     head, body = parts(card(story.read(folder), "apache-2.0"))
     test = json.loads((folder / "metrics.json").read_text())["test"]
     assert head["license"] == "apache-2.0" and head["pipeline_tag"] == "image-classification"
-    assert head["metrics"] == ["accuracy", "f1"]
+    assert head["metrics"] == ["accuracy", "f1", "roc_auc", "average_precision"]
     (model,) = head["model-index"]
     (result,) = model["results"]
     assert result["task"]["type"] == "image-classification"
@@ -30,17 +30,20 @@ def test_the_header_has_what_the_hub_knows(make_run) -> None:
     assert {one["type"]: one["value"] for one in result["metrics"]} == {
         "accuracy": round(test["top1"]["value"], 6),
         "f1": round(test["macro_f1"]["value"], 6),
+        "roc_auc": round(test["roc_auc"]["value"], 6),
+        "average_precision": round(test["average_precision"]["value"], 6),
     }
     for heading in ("Intended use", "Data", "Training", "Evaluation", "Limits", "How to use"):
         assert f"\n## {heading}\n" in body
     assert f"{test['top1']['low']:.4f} to {test['top1']['high']:.4f}" in body
+    assert "| none: fewer than 20 pictures a class |" in body
 
 
 def test_the_hubs_own_library_reads_it(make_run) -> None:
     hub = pytest.importorskip("huggingface_hub")
     found = hub.ModelCard(card(story.read(make_run()))).data
     assert found.library_name == "dojang" and found.license == "unknown" and found.model_name == "train"
-    assert [one.metric_type for one in found.eval_results] == ["accuracy", "f1"]
+    assert [one.metric_type for one in found.eval_results] == ["accuracy", "f1", "roc_auc", "average_precision"]
     # what the library writes is what it has read
     again = hub.ModelCard(f"---\n{found.to_yaml()}\n---\n").data
     assert again.to_dict() == found.to_dict()

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import re
 import string
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dojang import files
 from dojang.errors import ConfigError
-from dojang.report import matrix, page, story
+from dojang.metrics.classes import per_class
+from dojang.metrics.summary import summary
+from dojang.models import weights
+from dojang.report import figures, matrix, page, story
 from dojang.report.report import Report
 from dojang.report.text import LANGUAGES, Words, catalogue
 from dojang.runs.pictures import Pictures
 
-CALIBRATION = {"ece": 0.1, "by_chance": 0.05, "by_chance_high": 0.08,
-               "bins": [{"n": 9, "confidence": 0.6, "accuracy": 0.5, "low": 0.2, "high": 0.8},
-                        {"n": 15, "confidence": 0.9, "accuracy": 0.8}]}  # fmt: skip
 VOID = {"meta", "img", "input", "br", "wbr", "link"}
 
 
@@ -63,7 +67,7 @@ class Reader(HTMLParser):
 
 def everything(make_run, **changes) -> Path:
     """A run of which there is something to say everywhere."""
-    scores = {"calibration": CALIBRATION, "leaked": 2, "new_score": {"value": 0.5, "low": None, "high": None}}
+    scores = {"leaked": 2, "new_score": {"value": 0.5, "low": None, "high": None}}
     given = {"classes": ("고양이", "dog", "owl"), "scores": scores, "options": {"monitor": "macro_f1"}}
     return make_run(**(given | changes))
 
@@ -158,11 +162,78 @@ def test_nothing_but_args_is_needed(make_run) -> None:
 
 
 def test_calibration_is_shown_where_it_is_measured(make_run) -> None:
-    assert 'id="calibration"' not in page.make(story.read(make_run(name="a")), threads=0).html
-    html = page.make(story.read(everything(make_run, name="b")), threads=0).html
-    assert 'id="calibration"' in html and "Calibration error (ECE): 0.1000" in html
-    # of bins without ends Wilson's are drawn; of a calibrated one those that were measured
-    assert html.count('class="dot train" cx=') >= 2 and "(0.20 – 0.80), 9 answers" in html
+    folder = make_run(each=40)
+    metrics = json.loads((folder / "metrics.json").read_text())
+    found = metrics["test"]["calibration"]
+    html = page.make(story.read(folder), threads=0).html
+    assert 'id="calibration"' in html and f"Calibration error (ECE): {found['ece']:.4f}" in html
+    assert html.count('<circle class="dot train" cx=') >= len(found["bins"]) > 2
+    one = found["bins"][-1]
+    assert f"({one['low']:.2f} – {one['high']:.2f}), {one['n']} answers" in html
+    # a run of an older dojang
+    del metrics["test"]["calibration"]
+    files.write_json(folder / "metrics.json", metrics)
+    assert 'id="calibration"' not in page.make(story.read(folder), threads=0).html
+
+
+def test_the_temperature_is_told_as_it_was_fitted(make_run) -> None:
+    folder = make_run()
+    path = folder / "weights" / "best.safetensors"
+    tensors, card = weights.load(path)
+    assert "are divided by" not in page.make(story.read(folder), threads=0).html
+    files.write_bytes(path, weights.dump(tensors, dataclasses.replace(card, temperature=1.25)))
+    assert "are divided by 1.2500, its temperature." in page.make(story.read(folder), threads=0).html
+    metrics = json.loads((folder / "metrics.json").read_text())
+    error = {"before": 0.1234, "after": 0.0567}
+    metrics["calibration"] = {"temperature": 1.25, "n": 61, "val": {"calibration_error": error}}
+    files.write_json(folder / "metrics.json", metrics)
+    html = page.make(story.read(folder), threads=0).html
+    assert "suits 61 validation pictures best" in html and "fell from 0.1234 to 0.0567" in html
+    # another temperature than the one that was fitted, as of weights that were replaced
+    metrics["calibration"]["temperature"] = 1.5
+    files.write_json(folder / "metrics.json", metrics)
+    assert "its temperature." in page.make(story.read(folder), threads=0).html
+
+
+def test_every_reason_for_no_interval_has_its_words() -> None:
+    draw = np.random.default_rng(0)
+    reasons = set()
+    for n, c, sure in itertools.product((0, 1, 2, 4, 30, 60, 250), (1, 2, 3), (False, True)):
+        for classes in (c, max(c - 1, 1)):
+            true = draw.integers(0, classes, n)
+            table = draw.dirichlet(np.ones(c), n) if n else np.zeros((0, c))
+            if sure and n:
+                table = 0.1 / c + 0.9 * np.eye(c)[true if n % 20 else (true + 1) % c]
+            reasons |= {score.why for score in summary(true, table).scores.values()}
+    reasons |= {"a handful of pictures decide it"}
+    english = {catalogue()[key]["en"] for key in catalogue() if key.startswith("why_")}
+    assert {re.sub(r"{\w+}", "#", one) for one in english} == {re.sub(r"\d+", "#", one) for one in reasons - {""}}
+    for reason in reasons - {""}:
+        assert Words("en").why(reason) == reason
+        korean = Words("ko").why(reason)
+        assert not re.search("[a-z]{3}", korean) and re.findall(r"\d+", korean) == re.findall(r"\d+", reason)
+    assert Words("ko").why("<new>") == "<new>"
+
+
+def test_a_score_without_an_interval_says_why(make_run) -> None:
+    folder = make_run()
+    assert "none: fewer than 20 pictures a class" in page.make(story.read(folder), threads=0).html
+    assert "없음: 클래스마다 사진이 20장보다 적음" in page.make(story.read(folder), "ko", threads=0).html
+
+
+def test_the_bars_of_classes_are_those_of_the_table(make_run) -> None:
+    folder = make_run(("a", "b", "c", "d"), each=3, right=0.3)
+    kept = story.read(folder).kept
+    assert kept is not None
+    ends = per_class(kept.matrix)
+    found = {bar.name: bar for bar in figures.class_bars(kept, Words("en"))}
+    for i, name in enumerate(kept.labels):
+        for shown, end in (
+            (found[name].recall_interval, ends.recall),
+            (found[name].precision_interval, ends.precision),
+        ):
+            low, high = float(end.low[i]), float(end.high[i])
+            assert shown == ("" if low != low else f"{low:.3f} – {high:.3f}")
 
 
 def test_weights_chosen_by_another_score_say_so_everywhere(make_run) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dojang.report import svg
-from dojang.report.figures import bins, score_bar
+from dojang.report.figures import score_bar
 from dojang.report.svg import Bin, Frame, Line, Mark
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
@@ -69,12 +69,6 @@ def test_a_reliability_curve_has_a_dot_for_each_bin() -> None:
     # the foot of the smaller bin is a quarter as tall
     tall = [float(h) for h in re.findall(r'class="many"[^>]* height="([\d.]+)"', drawn)]
     assert tall == [7.0, 28.0]
-
-
-def test_bins_that_hold_nothing_are_left_out() -> None:
-    found = bins({"bins": [{"n": 0, "confidence": 0.1, "accuracy": 0.1}, {"n": 4, "confidence": 0.6, "accuracy": 0.5},
-                           {"n": 4}]})  # fmt: skip
-    assert len(found) == 1 and found[0].low < 0.5 < found[0].high
 
 
 def test_a_long_line_keeps_its_mean() -> None:
