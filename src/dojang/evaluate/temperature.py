@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from dojang.errors import many
+from dojang.metrics.calibration import expected_error
 
 LOW, HIGH = 0.05, 20.0
 """Between these it is looked for: a temperature beyond them says that something else is wrong."""
 FEWEST, WRONG = 50, 5
 """Pictures, and wrong answers among them, from which on it is fitted. See benchmarks/results/calibration.json."""
-BINS = 15
 
 # numbers that are worked on at once: a table of 50,000 rows and 1,000 classes would be 400 MB as float64
 _MOST = 2**22
@@ -35,7 +35,7 @@ class Temperature:
         value: Scores are divided by it; 1 changes nothing.
         n: Pictures that it was fitted on.
         log_loss: Of them, before and after.
-        calibration_error: Of them, before and after: :func:`calibration_error`.
+        calibration_error: Of them, before and after.
         why: Why it was not fitted; "" where it was.
     """
 
@@ -85,8 +85,8 @@ def fit(true: Int64[np.ndarray, " n"], scores: Float[np.ndarray, "n c"]) -> Temp
         >>> draw = np.random.default_rng(0)
         >>> scores = draw.normal(size=(2000, 3))
         >>> true = (scores + draw.gumbel(size=scores.shape)).argmax(axis=1)  # drawn by their softmax
-        >>> round(fit(true, 3 * scores).value, 1)
-        3.0
+        >>> round(fit(true, 3 * scores).value)
+        3
     """
     n = len(true)
     if n == 0:
@@ -102,26 +102,6 @@ def fit(true: Int64[np.ndarray, " n"], scores: Float[np.ndarray, "n c"]) -> Temp
     value = float(f"{1 / _inverse(true, scores):.6g}")
     before, after = (_of(true, scores, one) for one in (1.0, value))
     return Temperature(value, n, (before[0], after[0]), (before[1], after[1]))
-
-
-def calibration_error(right: np.ndarray, sure: np.ndarray, bins: int = BINS) -> float:
-    """How far answers are as often right as they are sure: the mean gap over bins of sureness, weighted by pictures.
-
-    Bins are equally wide, the upper end inside.  It is biased upward where bins hold few pictures, so it serves for
-    comparing before and after on the same ones.
-
-    Args:
-        right: bool (n,).
-        sure: The probability of each answer (n,).
-
-    Source: Guo et al., equation (3), with 15 bins as there.
-
-    >>> round(calibration_error(np.array([True, True, False, True]), np.array([0.9, 0.9, 0.9, 0.9])), 3)
-    0.15
-    """
-    place = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(place, right.astype(np.float64) - sure, bins)
-    return float(np.abs(gaps).sum() / len(right)) if len(right) else float("nan")
 
 
 def _inverse(true: np.ndarray, scores: np.ndarray) -> float:
@@ -167,7 +147,7 @@ def _of(true: np.ndarray, scores: np.ndarray, temperature: float) -> tuple[float
         right.append(best == labels)
         # of the best score the logarithm is 0: the largest was taken off
         sure.append(np.exp(-whole))
-    return total / len(true), calibration_error(np.concatenate(right), np.concatenate(sure))
+    return total / len(true), expected_error(np.concatenate(right), np.concatenate(sure))
 
 
 def _parts(true: np.ndarray, scores: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -249,3 +249,21 @@ def quantile(level: float) -> float:
     if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
         raise ConfigError("C220", f"level is {level!r}; expected a number between 0 and 1, such as 0.95.")
     return -_NORMAL.inv_cdf((1 - level) / 2)
+
+
+def student(level: float, freedom: float) -> float:
+    """The value that Student's t keeps within, on either side of 0, with this probability.
+
+    Args:
+        freedom: Degrees of freedom, above 0; they need not be whole.
+
+    Raises:
+        ConfigError: C220 for a level outside (0, 1).
+
+    >>> round(student(0.95, 4), 3)
+    2.776
+    """
+    from scipy.special import stdtrit
+
+    quantile(level)
+    return float(stdtrit(freedom, (1 + level) / 2))

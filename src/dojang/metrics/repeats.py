@@ -11,17 +11,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from dojang.errors import ConfigError
+from dojang.metrics.intervals import student
 
 #: what the interval of runs that share training pictures is called where it is written down
 CORRECTED = "Student's t over the runs, corrected for shared training pictures (Nadeau and Bengio 2003)"
 #: what that of independent runs is called
 PLAIN = "Student's t over the runs"
+#: scores that may be more than 1
+_NO_SHARES = ("log_loss", "brier")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,28 +86,17 @@ def repeats(values: Sequence[float], *, shared: float = 0.0, share: bool = True,
     return Repeats(tuple(values), mean, sd, low, high, method)
 
 
-def student(level: float, freedom: int) -> float:
-    """The value that Student's t keeps within, on either side of 0, with this probability.
+def of_runs(runs: Sequence[Mapping[str, Any]], *, shared: float = 0.0) -> dict[str, Any]:
+    """Every score that all runs have, over them; plain values for JSON.
 
-    >>> round(student(0.95, 4), 3)
-    2.776
+    Args:
+        runs: What metrics.json says of one split, a run each. A score that is undefined in one of them has no mean.
+        shared: As in :func:`repeats`.
     """
-    low, high = 0.0, 1.0
-    while _within(high, freedom) < level:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, freedom) < level else (low, middle)
-    return (low + high) / 2
-
-
-def _within(t: float, freedom: int) -> float:
-    """P(|T| < t) for whole degrees of freedom: Abramowitz and Stegun, equations 26.7.3 and 26.7.4."""
-    angle = math.atan(t / math.sqrt(freedom))
-    sine, cosine = math.sin(angle), math.cos(angle)
-    odd = freedom % 2
-    term, total = (cosine if odd else 1.0), 0.0
-    for k in range(1, (freedom - odd) // 2 + 1):
-        total += term
-        term *= cosine**2 * ((2 * k) / (2 * k + 1) if odd else (2 * k - 1) / (2 * k))
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total
+    found = {}
+    for name in runs[0]:
+        scores = [run.get(name) for run in runs]
+        values = [one.get("value") if isinstance(one, dict) else None for one in scores]
+        if None not in values:
+            found[name] = repeats(values, shared=shared, share=name not in _NO_SHARES).as_dict()  # type: ignore[arg-type]
+    return found

@@ -26,7 +26,7 @@ from dojang.data.statistics import statistics
 from dojang.errors import TrainError, many
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.evaluate import Evaluation, evaluate
-from dojang.metrics.repeats import repeats
+from dojang.metrics.repeats import of_runs
 from dojang.runs import folder as names
 from dojang.runs import several, validate
 from dojang.runs.recipe import Recipe
@@ -171,24 +171,11 @@ def _summary(
     shares = ([path, *(f"{value:.6g}" for value in row)] for path, row in sure)
     files.write_text(folder / names.PROBABILITIES, evaluation_files.table([("path", *whole.labels), *shares]))
     runs = [validate.metrics_of(folder / part.name) for part in made]
-    # a score that is undefined in a fold has no mean
-    scores = [
-        name
-        for name in runs[0]["test"]
-        if all(isinstance(score := run["test"].get(name), dict) and score.get("value") is not None for run in runs)
-    ]
     metrics["weights"] = {name: value for name, value in runs[0]["weights"].items() if name != "file"}
     metrics["folds"] = {
         "count": len(made),
         "runs": [{"name": part.name, "n": run["test"]["n"]} for part, run in zip(made, runs, strict=True)],
-        "scores": {
-            name: repeats(
-                [run["test"][name]["value"] for run in runs],
-                shared=1 / (len(made) - 1),
-                share=name not in ("log_loss", "brier"),
-            ).as_dict()
-            for name in scores
-        },
+        "scores": of_runs([run["test"] for run in runs], shared=1 / (len(made) - 1)),
         "set_aside": aside,
     }
     metrics["training"] = {

@@ -16,7 +16,7 @@ from torch import nn
 from dojang import files
 from dojang.data.prepare import Prepared
 from dojang.errors import TrainError, many
-from dojang.metrics.repeats import repeats
+from dojang.metrics.repeats import of_runs
 from dojang.runs import folder as names
 from dojang.runs import several, validate
 from dojang.runs.recipe import Recipe
@@ -75,16 +75,7 @@ def summary(runs: Sequence[Mapping[str, Any]], made: Sequence[Part]) -> dict[str
     Args:
         runs: The metrics of each run.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for split in ("test", "val"):
-        if split not in runs[0]:
-            continue
-        scores = [name for name, value in runs[0][split].items() if isinstance(value, dict) and "value" in value]
-        found[split] = {
-            name: repeats(values, share="loss" not in name).as_dict()
-            for name in scores
-            if None not in (values := [run[split][name]["value"] for run in runs])
-        }
+    found = {split: of_runs([run[split] for run in runs]) for split in ("test", "val") if split in runs[0]}
     # what judges: test, where there is one
     split = next(iter(found), "")
     n = runs[0][split]["n"] if split else 0

@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 from sklearn.metrics import log_loss
 
 from dojang.evaluate import temperature
-from dojang.evaluate.temperature import HIGH, LOW, Temperature, calibration_error, fit
+from dojang.evaluate.temperature import HIGH, LOW, Temperature, fit
 
 
 def drawn(n: int = 600, classes: int = 5, by: float = 2.5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -111,17 +111,3 @@ def test_what_is_said() -> None:
     )
     val = {"log_loss": {"before": 0.4, "after": 0.3}, "calibration_error": {"before": 0.09, "after": 0.02}}
     assert found.as_dict() == {"method": "temperature", "temperature": 1.5, "n": 500, "val": val}
-
-
-def test_calibration_error_by_its_definition() -> None:
-    draw = np.random.default_rng(0)
-    sure = np.concatenate([draw.uniform(0, 1, 500), np.arange(16) / 15])
-    right = draw.random(len(sure)) < sure**2
-    expected = 0.0
-    for k in range(15):
-        inside = [i for i, p in enumerate(sure) if k / 15 < p <= (k + 1) / 15 or (k == 0 and p == 0)]
-        if inside:
-            gap = np.mean([right[i] for i in inside]) - np.mean([sure[i] for i in inside])
-            expected += len(inside) / len(sure) * abs(gap)
-    assert calibration_error(right, sure) == pytest.approx(expected, abs=1e-12)
-    assert math.isnan(calibration_error(np.zeros(0, bool), np.zeros(0)))

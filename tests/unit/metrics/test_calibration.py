@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dojang.errors import ConfigError
-from dojang.metrics.calibration import calibration
+from dojang.metrics.calibration import calibration, expected_error
 
 
 def simulated(n: int, seed: int, off: float = 0.0, c: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -96,3 +96,25 @@ def test_it_is_plain_json_and_the_same_each_time():
 def test_logits_are_refused():
     with pytest.raises(ConfigError, match=r"C220\]: calibration: row 0 of probabilities, shape \(1, 2\), sums to 7"):
         calibration([0], [[3.0, 4.0]])
+
+
+def test_the_error_alone_by_its_definition() -> None:
+    draw = np.random.default_rng(0)
+    sure = np.concatenate([draw.uniform(0, 1, 500), np.arange(16) / 15])
+    right = draw.random(len(sure)) < sure**2
+    expected = 0.0
+    for k in range(15):
+        inside = [i for i, p in enumerate(sure) if k / 15 < p <= (k + 1) / 15 or (k == 0 and p == 0)]
+        if inside:
+            gap = np.mean([right[i] for i in inside]) - np.mean([sure[i] for i in inside])
+            expected += len(inside) / len(sure) * abs(gap)
+    assert expected_error(right, sure) == pytest.approx(expected, abs=1e-12)
+    assert math.isnan(expected_error(np.zeros(0, bool), np.zeros(0)))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 60), st.integers(0, 99))
+def test_the_error_alone_is_that_of_the_whole(n, seed):
+    true, table = simulated(n, seed)
+    found = expected_error(table.argmax(axis=1) == true, table.max(axis=1))
+    assert found == pytest.approx(calibration(true, table, draws=0).ece, abs=1e-12)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dojang.errors import ConfigError
-from dojang.metrics.intervals import Score, bootstrap, proportion, wilson
+from dojang.metrics.intervals import Score, bootstrap, proportion, student, wilson
 from dojang.metrics.scores import balanced_accuracy, confusion_matrix, macro_f1
 
 N, P = 180, 0.97
@@ -239,3 +239,24 @@ def test_what_does_not_fit_is_refused(call, text):
         call()
     assert caught.value.code == "C220"
     assert text in str(caught.value)
+
+
+@given(st.floats(0.5, 500), st.floats(0.5, 0.999))
+def test_students_t_keeps_within_as_often_as_it_says(freedom: float, level: float) -> None:
+    t = student(level, freedom)
+    # the density by hand, put together by Simpson's rule
+    places = np.linspace(0, 1, 20_001)
+    constant = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(freedom * math.pi)
+    # in the angle, where the density has no tail
+    angles = places * math.atan(t / math.sqrt(freedom))
+    density = constant * math.sqrt(freedom) * np.cos(angles) ** (freedom - 1)
+    weights = np.where(np.arange(20_001) % 2, 4, 2).astype(float)
+    weights[[0, -1]] = 1
+    assert 2 * float(density @ weights) * angles[-1] / 20_000 / 3 == pytest.approx(level, rel=1e-6)
+
+
+def test_students_t_by_the_table() -> None:
+    table = {1: 12.706, 2: 4.303, 4: 2.776, 10: 2.228, 30: 2.042, 120: 1.980}
+    assert {freedom: round(student(0.95, freedom), 3) for freedom in table} == table
+    with pytest.raises(ConfigError, match="C220"):
+        student(1.0, 4)

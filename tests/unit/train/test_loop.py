@@ -164,7 +164,7 @@ def test_without_validation_the_last_weights_are_kept(stripes: Path, tmp_path: P
     assert list(numbers(folder)[0]) == ["step", "epoch", "time", "lr"]
     assert sorted(path.name for path in (folder / "weights").iterdir()) == ["last.safetensors"]
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert sorted(metrics) == ["format", "test", "training"]
+    assert sorted(metrics) == ["calibration", "format", "test", "training", "weights"]
     assert metrics["training"]["weights"] == "last.safetensors"
     # all 90 pictures were trained on
     assert len(read_table(folder / "steps.csv")) == 9
