@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from dojang.cli.main import print_json
 from dojang.cli.progress import say
 from dojang.cli.repeats import show_seeds
-from dojang.data.manifest import plain
+from dojang.data.manifest import plain, readable
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.chosen import WORDS, sentence
 from dojang.runs.validate import metrics_of
@@ -72,11 +72,12 @@ def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
         more = f"by chance alone {c['by_chance']:.4f}, up to {c['by_chance_high']:.4f}"
         say(f"  {'calibration error':18} {c['ece']:8.4f}   {more}")
     for i, pair in enumerate(found.get("confused", [])[:_PAIRS]):
-        said = f"{_short(pair['true'])} taken for {_short(pair['predicted'])}"
+        true, predicted = readable((pair["true"], pair["predicted"]))
+        said = f"{_short(true)} taken for {_short(predicted)}"
         say(f"  {'confused' if i == 0 else '':18} {pair['n']:>8,}   {said} ({100 * pair['share']:.0f} %)")
     wrong = [row for row in evaluation_files.read(folder / "worst.csv") if row["split"] == split]
     for i, row in enumerate(wrong[:_WRONG]):
-        said = f"{_short(row['path'], 32, end=True)} as {_short(row['predicted'], 12)}"
+        said = f"{_short(row['path'], 32, end=True)} as {_short(*readable([row['predicted']]), 12)}"
         say(f"  {'surely wrong' if i == 0 else '':18} {float(row['probability']):8.4f}   {said}")
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import io
 import os
+import re
 import shlex
 import unicodedata
 from collections import Counter
@@ -246,6 +247,16 @@ def plain(name: str) -> str:
     cat \x1b[31mred
     """
     return name if name.isprintable() else repr(name)[1:-1]
+
+
+def readable(labels: Sequence[str]) -> list[str]:
+    r"""Labels as they are read best: without ImageNet's numbers in front, unless two would then be the same.
+
+    >>> readable(["n02086240-Shih-Tzu", "dingo"]), readable(["n02012849_crane", "n03126707_crane"])
+    (['Shih-Tzu', 'dingo'], ['n02012849_crane', 'n03126707_crane'])
+    """
+    short = [re.sub(r"^n\d{8}[-_ ](?=.)", "", label) for label in labels]
+    return short if len(set(short)) == len(set(labels)) else list(labels)
 
 
 def pasted(path: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dojang import files
+from dojang.data.manifest import plain, readable
 from dojang.metrics import scores
 
 #: splits in the order in which they tell how good a network is
@@ -37,6 +38,11 @@ class Kept:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def names(self) -> list[str]:
+        """The labels as they are shown."""
+        return [plain(name) for name in readable(self.labels)]
 
     @property
     def matrix(self) -> np.ndarray:

@@ -132,16 +132,16 @@ def class_bars(kept: Kept, t: Words) -> list[ClassBar]:
     """The classes of a split, the weakest first; at most 40 of them."""
     matrix = kept.matrix
     found, ends = scores.per_class(matrix), classes.per_class(matrix)
-    support, named = matrix.sum(axis=1), matrix.sum(axis=0)
+    support, named, names = matrix.sum(axis=1), matrix.sum(axis=0), kept.names
     there = [i for i in range(len(kept.labels)) if support[i]]
     bars = []
     for i in sorted(there, key=lambda i: (found.recall[i], kept.labels[i]))[:BARS]:
         recall, low, high = (float(values[i]) for values in (found.recall, ends.recall.low, ends.recall.high))
         shown = not math.isnan(low)
-        said = t("bar" if shown else "bar_alone", name=kept.labels[i], value=recall, low=low, high=high)
+        said = t("bar" if shown else "bar_alone", name=names[i], value=recall, low=low, high=high)
         bars.append(
             ClassBar(
-                plain(kept.labels[i]),
+                names[i],
                 int(support[i]),
                 f"{recall:.3f}",
                 _interval(ends.recall, i),

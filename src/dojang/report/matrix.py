@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from dojang.data.manifest import plain
 from dojang.evaluate.kept import Kept
 
 #: classes up to which the matrix is a table; with more it is a picture, and the confusions are listed
@@ -94,8 +93,8 @@ def cells(kept: Kept) -> dict[tuple[int, int], Cell]:
 def table(kept: Kept, found: Mapping[tuple[int, int], Cell]) -> Iterator[tuple[str, int, list[Cell]]]:
     """The rows of the matrix: the class, its pictures, and a cell for every answer."""
     support = kept.matrix.sum(axis=1)
-    for i, name in enumerate(kept.labels):
-        yield plain(name), int(support[i]), [found.get((i, j), Cell(i, j, 0, 0.0)) for j in range(len(kept.labels))]
+    for i, name in enumerate(kept.names):
+        yield name, int(support[i]), [found.get((i, j), Cell(i, j, 0, 0.0)) for j in range(len(kept.labels))]
 
 
 def drawn(kept: Kept) -> str:

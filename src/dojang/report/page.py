@@ -112,7 +112,7 @@ def make(
 def _mistakes(
     kept: Kept, cells: dict[tuple[int, int], matrix.Cell], worst: list[int], found: dict[str, str], t: Words
 ) -> dict[str, Any]:
-    labels = [plain(label) for label in kept.labels]
+    labels = kept.names
     whole = len(labels) <= matrix.TABLE
     listed = [(cells[i, j], labels[i], labels[j]) for i, j, _ in kept.confused()[: matrix.LISTED] if (i, j) in cells]
     shown = [

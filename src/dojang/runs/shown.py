@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from dojang.data.manifest import plain
+from dojang.data.manifest import plain, readable
 from dojang.evaluate import kept
 from dojang.evaluate.kept import Kept
 from dojang.predict.answer import Answer
@@ -81,12 +81,11 @@ class Confusion:
     def _repr_html_(self) -> str:
         if len(self.labels) > _CLASSES:
             return str(_table(("true", "predicted", "pictures"), self.pairs(), left=2))
-        head = Markup("").join(
-            Markup("<th>{}</th>").format(plain(name)) for name in ("true \\ predicted", *self.labels)
-        )
+        names = readable(self.labels)
+        head = Markup("").join(Markup("<th>{}</th>").format(plain(name)) for name in ("true \\ predicted", *names))
         lines = [Markup("<tr>{}</tr>").format(head)]
         support = np.maximum(self.matrix.sum(axis=1), 1)
-        for i, name in enumerate(self.labels):
+        for i, name in enumerate(names):
             cells = [Markup('<th style="text-align:left">{}</th>').format(plain(name))]
             for j, count in enumerate(self.matrix[i].tolist()):
                 # Okabe and Ito's blue and orange: see-through, so that it suits light and dark
@@ -128,7 +127,8 @@ class Wrong(Sequence[Any]):
         for path, true, predicted, probability in self.rows:
             image = Markup('<img src="{}" alt="" style="width:96px;height:96px;object-fit:contain;{}">')
             shown = image.format(found[path], _crisp(found[path])) if path in found else Markup("")
-            words = f"{plain(predicted)} ({probability:.2f}), is {plain(true)}"
+            said, truth = readable((predicted, true))
+            words = f"{plain(said)} ({probability:.2f}), is {plain(truth)}"
             figures.append(
                 Markup(
                     '<figure style="margin:0;width:110px;font-size:11px;overflow-wrap:anywhere">{}<br>{}</figure>'

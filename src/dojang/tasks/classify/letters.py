@@ -13,6 +13,8 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from dojang.data.manifest import readable
+
 # of the machine, those first that are made for Korean; each is asked whether it has the letters
 _FAMILIES = (
     *("Noto Sans CJK KR", "Noto Sans KR", "Source Han Sans KR", "NanumGothic", "NanumBarunGothic", "Malgun Gothic"),
@@ -51,7 +53,7 @@ def drawn(labels: tuple[str, ...]) -> list[Drawn]:
     >>> [name.text for name in drawn(("cat", "naïve", "a\\nb"))]
     ['cat', 'naïve', '#2']
     """
-    return [_one(label[:_LONGEST], number) for number, label in enumerate(labels)]
+    return [_one(label[:_LONGEST], number) for number, label in enumerate(readable(labels))]
 
 
 def _one(label: str, number: int) -> Drawn:
