@@ -1,6 +1,7 @@
 """How often the 95 % intervals of dojang's scores hold the truth, over 2,000 simulated test sets each.
 
     python benchmarks/coverage.py [--kinds good poor] [--tried]
+    python benchmarks/coverage.py --table      # what is kept, as docs/scores.md shows it
 
 A kind of classifier is 100 classifiers, drawn at random: how far apart its classes lie, how sure it is of itself. Each
 of them answers a population of 100,000 pictures, so the truth is known exactly: it is the score of the population.
@@ -212,14 +213,39 @@ def measure(kind: str, sizes: tuple[int, ...], sets: dict[str, int], what: What,
     return rows
 
 
+def markdown(result: dict[str, Any], part: str) -> str:
+    """The least and the most over the kinds, in Markdown."""
+    rows = [row for row in result[part] if row["design"] == "redrawn" and row["shown"] >= 0.01]
+    sizes = sorted({row["n"] for row in rows})
+    lines = ["| | " + " | ".join(f"n = {n:,}" for n in sizes) + " |", "|---" * (len(sizes) + 1) + "|"]
+    for name in dict.fromkeys(row["score"] for row in rows):
+        cells = []
+        for n in sizes:
+            found = [row for row in rows if (row["score"], row["n"]) == (name, n)]
+            each = [row["coverage"] for row in found]
+            kinds = len({row["kind"] for row in rows})
+            aside = ""
+            if part == "results" and name != "top5":
+                least = min((row["shown"] for row in found), default=0.0)
+                aside = f" (of {least:.0%} of test sets and more)" if least < 0.995 else ""
+                aside = aside if len(found) == kinds else f" ({len(found)} of {kinds} kinds)"
+            cells.append(f"{min(each):.3f} to {max(each):.3f}{aside}" if each else "none shown")
+        lines.append(f"| {name.replace('_', ' ')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=None)
     parser.add_argument("--tried", action="store_true")
     parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     result: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {"results": [], "tried": []}
     part = "tried" if given.tried else "results"
+    if given.table:
+        print(markdown(result, "results"), markdown(result, "tried"), sep="\n\n")
+        return
     for kind in given.kinds or list(KINDS):
         if given.kinds is None and any(row["kind"] == kind for row in result[part]):
             continue

@@ -106,7 +106,10 @@ def balanced_accuracy(matrix: Any, level: float = 0.95) -> Score:
 
 
 def macro_f1(matrix: Any, level: float = 0.95) -> Score:
-    """The mean F1 over the classes that have rows, with its interval.
+    """The mean F1 over the classes that occur, with its interval.
+
+    There is no interval where rows are taken for a class that has none: that class counts as 0, and whether it would
+    with more rows cannot be told.
 
     The mean F1 of few rows lies below that of many: by F (1 - F) / (support + predicted) a class, to the order 1/n
     (the second term of its expansion in the counts). The interval is laid around the value without that bias. The
@@ -127,7 +130,10 @@ def macro_f1(matrix: Any, level: float = 0.95) -> Score:
     value, n = scores.macro_f1(matrix), int(matrix.sum())
     support = matrix.sum(axis=1)
     there = support > 0
-    if why := _nothing(matrix, there):
+    why = _nothing(matrix, there)
+    if not why and (matrix.sum(axis=0) > 0)[~there].any():
+        why = "a class without pictures was answered"
+    if why:
         return Score(value, math.nan, math.nan, n, why)
     k = int(there.sum())
     f1, seen = scores.per_class(matrix).f1, support + matrix.sum(axis=0)

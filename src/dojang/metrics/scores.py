@@ -143,17 +143,14 @@ def balanced_accuracy(matrix: Any) -> float:
 
 
 def macro_f1(matrix: Any) -> float:
-    """The mean F1 over the classes that have rows; each class weighs the same.
-
-    A class without rows has no recall, so it is left out, as from balanced accuracy; rows taken for it are misses of
-    their own classes. With 0 in its place a network that knows ten classes would score lower on pictures of nine than
-    on the same pictures of a network that knows nine.
+    """The mean F1 over the classes that occur, as truth or as prediction; each class weighs the same.
 
     Args:
         matrix: From :func:`confusion_matrix`, shape (c, c).
 
     Returns:
-        A number in [0, 1]; nan for zero rows. As scikit-learn's ``f1_score(average="macro", labels=np.unique(true))``.
+        A number in [0, 1]; nan for zero rows. As scikit-learn's ``f1_score(average="macro")`` with its default labels:
+        a class that has no rows counts as 0 where a row is taken for it, and not at all where none is.
 
     Raises:
         ConfigError: C220 for what is no square table of counts.
@@ -162,8 +159,9 @@ def macro_f1(matrix: Any) -> float:
         >>> macro_f1([[2, 0, 0], [0, 2, 0], [0, 0, 0]])
         1.0
     """
-    scores = per_class(matrix)
-    return _mean(scores.f1[scores.support > 0])
+    matrix = counts(matrix)
+    occurs = matrix.sum(axis=0) + matrix.sum(axis=1) > 0
+    return _mean(per_class(matrix).f1[occurs])
 
 
 def weighted_f1(matrix: Any) -> float:

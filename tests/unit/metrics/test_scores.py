@@ -77,9 +77,9 @@ def test_scores_of_the_matrix_equal_scikit_learn(case):
         assert mine.shape == (c,)
         assert mine == pytest.approx(other, **CLOSE)
     for score, average in ((macro_f1, "macro"), (weighted_f1, "weighted")):
-        # a class that is only ever a wrong answer is no part of the mean
-        expected = sklearn.metrics.f1_score(true, predicted, average=average, labels=np.unique(true), zero_division=0)
-        assert score(matrix) == pytest.approx(expected, **CLOSE)
+        assert score(matrix) == pytest.approx(
+            sklearn.metrics.f1_score(true, predicted, average=average, zero_division=0), **CLOSE
+        )
     with warnings.catch_warnings():
         # it warns of classes without rows and of one class alone, and leaves them out, as we do
         warnings.simplefilter("ignore")
