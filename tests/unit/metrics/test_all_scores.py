@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import time
 from pathlib import Path
 
@@ -117,3 +118,12 @@ def test_the_published_coverage_is_within_its_band():
         *("precision of a class", "recall of a class", "f1 of a class", "accuracy of a reliability bin"),
     }
     assert [row for row in shown if not 0.93 <= row["coverage"] <= 0.97] == []
+
+
+def test_the_tables_of_the_page_are_those_of_the_measurement():
+    benchmark = runpy.run_path(str(RESULTS.parents[1] / "coverage.py"))
+    page = (RESULTS.parents[2] / "docs" / "scores.md").read_text("utf-8")
+    result = json.loads(RESULTS.read_text())
+    for part in ("results", "tried"):
+        table = benchmark["markdown"](result, part)
+        assert len(table.splitlines()) > 6 and table in page
