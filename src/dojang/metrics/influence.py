@@ -62,7 +62,7 @@ def mean(values: Any, *, bounds: tuple[float, float] = (0.0, math.inf), level: f
     variance = float(np.mean(away**2))
     skew = float(np.mean(away**3)) / variance**1.5 / math.sqrt(n)
     error, t = unit * math.sqrt(variance / (n - 1)), student(z, max(freedom(away), 3.0))
-    low, high = value - error * _unskewed(t, skew), value - error * _unskewed(-t, skew)
+    low, high = value - error * unskewed(t, skew), value - error * unskewed(-t, skew)
     return Score(value, max(low, bounds[0]), min(high, bounds[1]), n)
 
 
@@ -138,7 +138,7 @@ def student(z: float, free: float) -> float:
     return z + sum(term / free ** (i + 1) for i, term in enumerate(terms))
 
 
-def _unskewed(t: float, skew: float) -> float:
+def unskewed(t: float, skew: float) -> float:
     """Where Hall's transformation of the studentised mean is t; ``skew`` is the skewness over the root of n."""
     if abs(skew) < 1e-6:
         return t
