@@ -1,4 +1,4 @@
-"""The answers in a run folder, as its tables hold them: read in one place, so that a broken table is named everywhere."""
+"""The answers in a run folder, as its tables hold them: read in one place, so that what is broken is always named."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dojang import files
-from dojang.data.manifest import csv_rows, plain
+from dojang.data.manifest import csv_rows, pasted, plain
 from dojang.errors import ConfigError, DataError
 
 _WANTED = ("path", "true", "predicted", "probability", "split")
@@ -121,4 +121,4 @@ def _broken(path: Path, line: int, what: str) -> ConfigError:
 
 
 def _again(path: Path) -> str:
-    return f"bring back the file, or move it away and score the run again: dojang val {plain(str(path.parent))}"
+    return f"bring back the file, or move it away and score the run again: dojang val {pasted(str(path.parent))}"

@@ -242,7 +242,7 @@ def _differences(first: Asked, other: Asked, first_only: int, second_only: int, 
         "macro_f1": differences.macro_f1(true, a, b, len(names)),
     }
     if first.own is not None and other.own is not None:
-        found["log_loss"] = differences.mean(*(losses(one.own) for one in (first, other) if one.own is not None))
+        found["log_loss"] = differences.mean(losses(first.own), losses(other.own))
     return found
 
 

@@ -26,18 +26,18 @@ LEAST_ROWS = 40
 # and right, right and wrong, ...
 _ADDED = 2.0
 # the same of macro F1, to whose spread other classes' rows add, too
-_ADDED_F1 = 1.0
+_ADDED_F1 = 0.5
 
 
 @dataclass(frozen=True)
 class _Told:
-    """What rows say of which network is right.
+    """Answers of two networks, checked.
 
     Args:
         true, first, second: int64 (n,).
-        size: Rows of each class that has some, float64 (k,).
-        share: Of the rows of a class, how many only one gets right; rows added.
-        gain: How many more the second gets right than the first; likewise.
+        there: Classes that have rows, bool (c,).
+        size: Rows of each of these, float64 (k,).
+        first_only, second_only: Rows of each that only one gets right, int64 (k,).
         why: Why there can be no interval, or nothing.
     """
 
@@ -46,20 +46,9 @@ class _Told:
     second: np.ndarray
     there: np.ndarray
     size: np.ndarray
-    share: np.ndarray
-    gain: np.ndarray
+    first_only: np.ndarray
+    second_only: np.ndarray
     why: str
-
-    def around(self, value: float, centre: float, variance: float, level: float) -> Score:
-        """Tango's interval of as many rows as would give this variance, laid around ``centre``."""
-        n, share = len(self.true), float(self.share.mean())
-        worth = (share - float(self.gain.mean()) ** 2) / variance
-        # the two cannot differ by more than they disagree
-        share = max(share, abs(centre))
-        ends = worth * (share - centre) / 2, worth * (share + centre) / 2
-        low, high = paired.tango_of(*ends, worth, quantile(level))
-        # the value shown lies in its interval
-        return Score(value, min(low, value), max(high, value), n)
 
 
 def balanced_accuracy(true: Any, first: Any, second: Any, n_classes: int, level: float = 0.95) -> Score:
@@ -92,24 +81,27 @@ def balanced_accuracy(true: Any, first: Any, second: Any, n_classes: int, level:
         >>> first = [0] * 32 + [1] * 8 + [0] * 2 + [1] * 38
         >>> found = balanced_accuracy(true, first, second, 2)
         >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
-        (0.1, 0.049, 0.184)
+        (0.1, 0.048, 0.185)
     """
-    told = _told(true, first, second, n_classes, level, _ADDED)
+    told = _told(true, first, second, n_classes, level)
     n, k = len(told.true), max(len(told.size), 1)
-    recalls = _right(told.true, told.second, told.there) - _right(told.true, told.first, told.there)
-    value = float(np.sum(recalls / told.size)) / k if n else math.nan
+    more = told.second_only - told.first_only
+    value = float(np.sum(more / told.size)) / k if n else math.nan
     if told.why:
         return Score(value, math.nan, math.nan, n, told.why)
-    variance = float(np.sum((told.share - told.gain**2) / told.size)) / k**2
-    return told.around(value, value, variance, level)
+    alone = told.first_only + told.second_only
+    share = (alone + _ADDED * (alone.sum() + 0.5) / (n + 1)) / (told.size + _ADDED)
+    gain = more / (told.size + _ADDED)
+    variance = _variance(share, gain, told.size, _ADDED)
+    return _around(value, value, float(share.mean()), float(gain.mean()), variance, n, level)
 
 
 def macro_f1(true: Any, first: Any, second: Any, n_classes: int, level: float = 0.95) -> Score:
     """How much better the second is than the first in macro F1, the mean F1 over classes.
 
     A row moves the difference by what its cell moves the F1 of the second's matrix, less what its cell moves that of
-    the first's. The variance is that of these moves within classes, each class with one row added that moves as the
-    rows of all classes do. The interval is laid around the value without the bias of few rows, which
+    the first's. The variance is that of these moves within classes, each class with half a row added that moves as
+    the rows of all classes do. The interval is laid around the value without the bias of few rows, which
     :func:`dojang.metrics.classes.macro_f1` tells of; Tango's, as in :func:`balanced_accuracy`.
 
     Args:
@@ -131,23 +123,22 @@ def macro_f1(true: Any, first: Any, second: Any, n_classes: int, level: float = 
         >>> first = [0] * 32 + [1] * 8 + [0] * 2 + [1] * 38
         >>> found = macro_f1(true, first, second, 2)
         >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
-        (0.101, 0.047, 0.184)
+        (0.101, 0.048, 0.186)
     """
-    told = _told(true, first, second, n_classes, level, _ADDED_F1)
-    n = len(told.true)
+    told = _told(true, first, second, n_classes, level)
+    n, k = len(told.true), len(told.size)
     one, other = _F1(told.true, told.first, n_classes), _F1(told.true, told.second, n_classes)
-    value = other.value - one.value
+    value, centre = other.value - one.value, (other.value - one.value) + (other.bias - one.bias)
     if told.why:
         return Score(value, math.nan, math.nan, n, told.why)
-    k = len(told.size)
     size = np.bincount(told.true, minlength=n_classes)
     # over what a row can move by its own class's recall
     moves = (other.moves - one.moves) * size[told.true]
-    pooled = (float(np.sum(moves**2)) + 0.5) / (n + 1)
     sums, squares = (np.bincount(told.true, moves**power, minlength=n_classes)[told.there] for power in (1, 2))
-    spread = (squares + _ADDED_F1 * pooled) / (told.size + _ADDED_F1) - (sums / (told.size + _ADDED_F1)) ** 2
-    variance = float(np.sum(spread / told.size)) / k**2
-    return told.around(value, value + (other.bias - one.bias), variance, level)
+    share = (squares + _ADDED_F1 * (squares.sum() + 0.5) / (n + 1)) / (told.size + _ADDED_F1)
+    variance = _variance(share, sums / (told.size + _ADDED_F1), told.size, _ADDED_F1)
+    gain = centre * n / (n + _ADDED_F1 * k)
+    return _around(value, centre, min(float(share.mean()), 1.0), gain, variance, n, level)
 
 
 def mean(first: Any, second: Any, level: float = 0.95) -> Score:
@@ -198,6 +189,28 @@ def mean(first: Any, second: Any, level: float = 0.95) -> Score:
     return Score(value, low, high, n)
 
 
+def _variance(square: np.ndarray, mean: np.ndarray, size: np.ndarray, added: float) -> float:
+    """Of the mean over classes, from the mean square and the mean of each class's rows, ``added`` ones among them."""
+    # over one row less than there are: the mean is that of the same rows
+    each = (square - mean**2) * (size + added) / (size + added - 1)
+    return float(np.sum(each / size)) / len(size) ** 2
+
+
+def _around(value: float, centre: float, share: float, gain: float, variance: float, n: int, level: float) -> Score:
+    """Tango's interval of as many rows as would give this variance, laid around ``centre``.
+
+    Args:
+        share: Of rows on which only one is right, as if each moved the difference as much.
+        gain: The difference after rows are added, as they are in ``share`` and ``variance``.
+    """
+    # the two cannot differ by more than they disagree
+    share = max(share, abs(centre))
+    worth = (share - gain**2) / variance
+    low, high = paired.tango_of(worth * (share - centre) / 2, worth * (share + centre) / 2, worth, quantile(level))
+    # the value shown lies in its interval
+    return Score(value, min(low, value), max(high, value), n)
+
+
 class _F1:
     """Macro F1 of one network: its value, its bias of few rows, and how much each row moves it, over n."""
 
@@ -214,7 +227,7 @@ class _F1:
         self.moves = np.where(true == said, right, wrong)
 
 
-def _told(true: Any, first: Any, second: Any, n_classes: int, level: float, added: float) -> _Told:
+def _told(true: Any, first: Any, second: Any, n_classes: int, level: float) -> _Told:
     quantile(level)
     if isinstance(n_classes, bool) or not isinstance(n_classes, (int, np.integer)) or n_classes < 1:
         raise ConfigError("C220", f"n_classes is {n_classes!r}; expected a whole number from 1.")
@@ -225,11 +238,11 @@ def _told(true: Any, first: Any, second: Any, n_classes: int, level: float, adde
         raise ConfigError("C220", f"{shapes}; expected one answer of each a row.")
     whole = np.bincount(true, minlength=c)
     there = whole > 0
+    a, b = first == true, second == true
+    first_only, second_only = (np.bincount(true[alone], minlength=c)[there] for alone in (a & ~b, b & ~a))
     size = whole[there].astype(np.float64)
-    a, b = (np.bincount(true[this], minlength=c)[there] for this in _alone(true, first, second))
-    n, alone = len(true), int((a + b).sum())
-    share = (a + b + added * (alone + 0.5) / (n + 1)) / (size + added)
-    return _Told(true, first, second, there, size, share, (b - a) / (size + added), _why(c, size, alone))
+    why = _why(c, size, int((a != b).sum()))
+    return _Told(true, first, second, there, size, first_only, second_only, why)
 
 
 def _why(c: int, size: np.ndarray, alone: int) -> str:
@@ -245,15 +258,3 @@ def _why(c: int, size: np.ndarray, alone: int) -> str:
     # n rows of equal classes are worth n; each row counts by how much it can move the mean
     worth = float(np.sum(1 / size)) ** 2 / float(np.sum(1 / size**3))
     return f"worth {math.floor(worth)} pictures of equal classes, fewer than {LEAST_ROWS}" if worth < LEAST_ROWS else ""
-
-
-def _alone(true: np.ndarray, first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that only the first gets right, and that only the second does; bool (n,)."""
-    a, b = first == true, second == true
-    return a & ~b, b & ~a
-
-
-def _right(true: np.ndarray, said: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Right answers of each class that has rows."""
-    found: np.ndarray = np.bincount(true[true == said], minlength=len(there))[there]
-    return found

@@ -61,11 +61,12 @@ def too_few(alone: int) -> str:
     """Why there is no interval where only one is right on so few rows, or nothing.
 
     >>> too_few(2), too_few(5)
-    ('one alone is right on 2 pictures, fewer than 5', '')
+    ('2 pictures tell them apart, fewer than 5', '')
     """
     if alone == 0:
-        return "neither is right where the other is not"
-    return f"one alone is right on {many(alone, 'picture')}, fewer than {LEAST}" if alone < LEAST else ""
+        return "no picture tells them apart"
+    tell = "tells" if alone == 1 else "tell"
+    return f"{many(alone, 'picture')} {tell} them apart, fewer than {LEAST}" if alone < LEAST else ""
 
 
 def tango_of(first_only: float, second_only: float, n: float, z: float) -> tuple[float, float]:

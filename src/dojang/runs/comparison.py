@@ -165,8 +165,8 @@ def _entrant(folder: Path, asked: comparing.Asked, split: str, device: str, seco
     }
     if asked.own is not None:
         found["log_loss"] = float(comparing.losses(asked.own).mean())
-    weights = validate.metrics_of(folder).get("weights") or {}
-    chosen = weights.get("chosen_by"), weights.get("chosen_on")
+    weights = validate.metrics_of(folder).get("weights")
+    chosen = (weights.get("chosen_by"), weights.get("chosen_on")) if isinstance(weights, dict) else (None, None)
     learned = sum(digest in asked.learned for digest, _ in asked.pictures) if split in ("val", "test") else 0
     size = None
     try:
