@@ -16,7 +16,7 @@ how many pictures of a class are in a test set is chance, too. A class without p
 
 Where an interval is not shown (and the reason is) it is not counted; "shown" is the share of test sets that show one.
 "width" is the mean width, "error" the Monte-Carlo standard error of the coverage, from the spread between pairs.
-The constants of the methods were chosen on other seeds than the reported ones.
+The methods were chosen on other seeds (777, 4141, 5151, and 2026) than the reported one.
 
 --tried measures what was used before and is not: the stratified bootstrap (BCa), with 500 draws.
 Results: benchmarks/results/paired_intervals.json; a kind that is there is measured anew only when it is named.
@@ -229,7 +229,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--kinds", nargs="*", choices=list(KINDS), default=None)
     parser.add_argument("--tried", action="store_true")
-    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--seed", type=int, default=2027)
     given = parser.parse_args()
 
     kept: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
