@@ -11,8 +11,9 @@ Then all four differences, of pairs of networks. A kind is 100 pairs, drawn at r
 how sure a network is of itself, and how much of what disturbs the two is the same, so that they agree mostly ("alone":
 the mean share of pictures that only one gets right). Of "equal" ones the two are drawn alike, of "unequal" ones one
 tells classes further apart and is more or less sure of itself. Both answer a population of 100,000 pictures, whose
-differences are the truth. From it test sets are drawn, picture by picture and with replacement, 20 for each pair; so
-how many pictures of a class are in a test set is chance, too. A class without pictures is no part of the truth.
+differences are the truth. From it test sets are drawn, picture by picture and with replacement, 20 for each pair, and
+of 100 pictures 100, as few of them may show an interval; so how many pictures of a class are in a test set is chance,
+too. A class without pictures is no part of the truth.
 
 Where an interval is not shown (and the reason is) it is not counted; "shown" is the share of test sets that show one.
 "width" is the mean width, "error" the Monte-Carlo standard error of the coverage, from the spread between pairs.
@@ -52,7 +53,9 @@ SETTINGS = (
 SIZES = (100, 1000, 10_000)
 TRIALS = 2000
 
-PAIRS, POPULATION, SETS = 100, 100_000, 20
+PAIRS, POPULATION = 100, 100_000
+# test sets of each pair, by their size: of small ones few may show an interval
+SETS = {100: 100, 1000: 20, 10_000: 20}
 # shares of the classes; from and to: how far a class lies from the others, in deviations of the noise, and how sure the
 # network is; how alike neighbours are; how unlike classes are (as in coverage.py)
 KINDS: dict[str, tuple[np.ndarray, tuple[float, float], tuple[float, float], float, float]] = {
@@ -190,7 +193,7 @@ def tried(p: Population, rows: np.ndarray) -> Iterator[tuple[str, Score]]:
     yield "log_loss", intervals.bootstrap(lambda x: float(x.mean()), rows_of, strata=true, resamples=500)
 
 
-def measure(kind: str, sizes: tuple[int, ...], sets: int, what: What, seed: int) -> list[dict[str, Any]]:
+def measure(kind: str, sets: dict[int, int], what: What, seed: int) -> list[dict[str, Any]]:
     """Rows of the result for a kind."""
     rows = []
     for equal in (True, False):
@@ -201,8 +204,8 @@ def measure(kind: str, sizes: tuple[int, ...], sets: int, what: What, seed: int)
             draw = np.random.default_rng([seed, list(KINDS).index(kind), int(equal), number])
             p = Population(kind, equal, draw)
             alone[number] = p.alone
-            for n in sizes:
-                for _ in range(sets):
+            for n, times in sets.items():
+                for _ in range(times):
                     at = draw.integers(0, POPULATION, n)
                     there = np.bincount(p.true[at], minlength=p.classes) > 0
                     for name, score in what(p, at):
@@ -213,8 +216,8 @@ def measure(kind: str, sizes: tuple[int, ...], sets: int, what: What, seed: int)
         for (name, n), found in totals.items():
             several, inside, width = found.T
             row: dict[str, Any] = {"score": name, "kind": kind, "pairs": "equal" if equal else "unequal", "n": n}
-            row |= {"test_sets": PAIRS * sets, "alone": round(float(alone.mean()), 4)}
-            row |= {"shown": round(float(several.sum()) / (PAIRS * sets), 4)}
+            row |= {"test_sets": PAIRS * sets[n], "alone": round(float(alone.mean()), 4)}
+            row |= {"shown": round(float(several.sum()) / (PAIRS * sets[n]), 4)}
             if several.sum():
                 share = float(inside.sum() / several.sum())
                 error = math.sqrt(float(np.sum((inside - share * several) ** 2))) / float(several.sum())
@@ -239,9 +242,9 @@ def main() -> None:
             continue
         began = time.perf_counter()
         if given.tried:
-            rows = measure(kind, (100, 1000), 2, tried, given.seed)
+            rows = measure(kind, {100: 2, 1000: 2}, tried, given.seed)
         else:
-            rows = measure(kind, SIZES, SETS, shown, given.seed)
+            rows = measure(kind, SETS, shown, given.seed)
         # another kind may have been measured meanwhile
         kept = json.loads(given.out.read_text()) if given.out.exists() else {}
         kept[part] = [row for row in kept.get(part, []) if row["kind"] != kind] + rows

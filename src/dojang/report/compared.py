@@ -105,8 +105,10 @@ def _sections(pair: Pair, number: int, manifest: Manifest, several: int) -> Iter
     for name, score in pair.differences.items():
         ends = ["none", ""] if _open(score) else [_signed(score.low), _signed(score.high)]
         rows.append([TITLES[name] + ("" if SCORES[name] else " (lower is better)"), _signed(score.value), *ends])
+    first, second = _short(pair.first.run), _short(pair.second.run)
     said = [verdict(pair), f"McNemar's exact test of top-1: p {_p(pair.p)}."]
     said += [f"Corrected for {several} comparisons (Holm): p {_p(pair.corrected)}."] if several > 1 else []
+    said += [f"Differences: {second} less {first}."]
     said += [f"No interval of {', '.join(names)}: {why}." for why, names in _without(pair).items()]
     said += [
         "Intervals: top-1 Tango's; balanced accuracy and macro F1 Tango's, too, for as many pictures as their "
@@ -114,8 +116,7 @@ def _sections(pair: Pair, number: int, manifest: Manifest, several: int) -> Iter
     ]
     counts = [["both right", f"{pair.both:,}"], ["only the first", f"{pair.first_only:,}"]]
     counts += [["only the second", f"{pair.second_only:,}"], ["both wrong", f"{pair.neither:,}"]]
-    body = table(["second less first", "", "95 % from", "to"], rows) + table(["pictures", ""], counts)
-    first, second = _short(pair.first.run), _short(pair.second.run)
+    body = table(["difference", "", "95 % from", "to"], rows) + table(["pictures", ""], counts)
     yield f"{second} against {first}", said, body
     for only_second in (False, True):
         right, wrong = (second, first) if only_second else (first, second)
