@@ -5,8 +5,6 @@ Pictures are the same when their bytes are: splits.csv has the digest of each.  
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from dojang import files
 from dojang.data.manifest import plain, read_splits
-from dojang.errors import ConfigError, DataError, many
-from dojang.metrics import intervals, paired, scores
+from dojang.errors import DataError, many
+from dojang.evaluate import answered
+from dojang.metrics import differences, paired
 from dojang.metrics.intervals import Score
 
 #: splits in the order in which they tell most of a network that has not learned them
@@ -105,7 +103,9 @@ class Pair:
             "differences": {name: score.as_dict() for name, score in self.differences.items()},
             "method": {
                 "top1": "Tango's paired score interval",
-                "others": "paired bootstrap (BCa), stratified by class",
+                "balanced_accuracy": "Tango's, for the number of rows that the variance names",
+                "macro_f1": "the same, from the influence of each row",
+                "log_loss": "Student's t through Hall's transformation",
                 "p": "McNemar, exact",
             },
             "p": self.p,
@@ -129,36 +129,39 @@ def asked(folder: Path, split: str, run: str | None = None) -> Asked:
     """What a run folder says of a split.
 
     Raises:
-        ConfigError: C221 where predictions.csv or splits.csv cannot be read.
-        DataError: D121 where it has no answers to that split; D111 for a file that was changed.
+        ConfigError: C221 where predictions.csv or splits.csv cannot be read, C223 where an answer is not as dojang
+            wrote it.
+        DataError: D121 where it has no answers to that split; D111 for a splits.csv that was changed.
     """
     run = run or str(folder)
-    rows = [row for row in _rows(folder / "predictions.csv") if row["split"] == split]
+    whole = answered.answers(folder)
+    rows = [row for row in whole if row.split == split]
     if not rows:
-        have = splits_of(folder)
+        have = _splits(whole)
         raise DataError(
             "D121",
             f"{run!r} has no answers to {split!r} pictures; it has those to {', '.join(have) or 'none'}.",
             fix=f"dojang val {run} --split {split}" if split in ("train", "val", "test") else "--split NAME",
         )
-    listed = {row.path: row for row in read_splits(_text(folder / "splits.csv"), str(folder / "splits.csv"))}
-    shares = _shares(folder / "probabilities.csv")
+    place = folder / "splits.csv"
+    listed = {row.path: row for row in read_splits(answered.text(place), str(place))}
+    shares = answered.shares(folder)
     counts = Counter[str]()
     pictures = []
     for row in rows:
         # what has no digest is known by its name
-        digest = listed[row["path"]].sha256 if row["path"] in listed else ""
-        digest = digest or f"the file {row['path']}"
+        digest = listed[row.path].sha256 if row.path in listed else ""
+        digest = digest or f"the file {row.path}"
         pictures.append((digest, counts[digest]))
         counts[digest] += 1
-    own = [shares.get(row["path"], {}).get(row["true"]) for row in rows]
+    own = [shares.get(row.path, {}).get(row.true) for row in rows]
     return Asked(
         run,
         tuple(pictures),
-        tuple(row["path"] for row in rows),
-        tuple(row["true"] for row in rows),
-        tuple(row["predicted"] for row in rows),
-        np.array([float(row["probability"]) for row in rows]),
+        tuple(row.path for row in rows),
+        tuple(row.true for row in rows),
+        tuple(row.predicted for row in rows),
+        np.array([row.probability for row in rows]),
         None if None in own else np.array(own, np.float64),
         frozenset(row.sha256 for row in listed.values() if row.split == "train" and row.sha256),
     )
@@ -166,7 +169,11 @@ def asked(folder: Path, split: str, run: str | None = None) -> Asked:
 
 def splits_of(folder: Path) -> list[str]:
     """The splits that a run folder has answers to, those that tell most first."""
-    found = {row["split"] for row in _rows(folder / "predictions.csv")}
+    return _splits(answered.answers(folder))
+
+
+def _splits(rows: Sequence[answered.Answer]) -> list[str]:
+    found = {row.split for row in rows}
     return [split for split in JUDGING if split in found] + sorted(found - set(JUDGING))
 
 
@@ -228,51 +235,18 @@ def _matched(first: Asked, other: Asked, split: str, advice: str) -> Asked:
 
 def _differences(first: Asked, other: Asked, first_only: int, second_only: int, both: int) -> dict[str, Score]:
     names = {name: i for i, name in enumerate(sorted({*first.true, *first.predicted, *other.predicted}))}
-
-    def ids(labels: Sequence[str]) -> np.ndarray:
-        return np.array([names[label] for label in labels], np.int64)
-
-    true, a, b = ids(first.true), ids(first.predicted), ids(other.predicted)
-    found = {"top1": paired.difference(first_only, second_only, len(true))}
-
-    def less(score: Callable[[np.ndarray], float]) -> Callable[..., float]:
-        def of(t: np.ndarray, p: np.ndarray, q: np.ndarray) -> float:
-            tables = (scores.confusion_matrix(t, one, len(names)) for one in (q, p))
-            return score(next(tables)) - score(next(tables))
-
-        return of
-
-    for name, score in (("balanced_accuracy", scores.balanced_accuracy), ("macro_f1", scores.macro_f1)):
-        found[name] = intervals.bootstrap(less(score), true, a, b, strata=true)
+    true, a, b = ([names[label] for label in labels] for labels in (first.true, first.predicted, other.predicted))
+    found = {
+        "top1": paired.difference(first_only, second_only, len(true)),
+        "balanced_accuracy": differences.balanced_accuracy(true, a, b, len(names)),
+        "macro_f1": differences.macro_f1(true, a, b, len(names)),
+    }
     if first.own is not None and other.own is not None:
-        losses = [-np.log(np.maximum(own, 1e-12)) for own in (first.own, other.own)]
-        found["log_loss"] = intervals.bootstrap(lambda x: float(x.mean()), losses[1] - losses[0], strata=true)
+        found["log_loss"] = differences.mean(losses(first.own), losses(other.own))
     return found
 
 
-def _text(path: Path) -> str:
-    try:
-        return files.read_text(path)
-    except OSError as error:
-        raise ConfigError(
-            "C221",
-            f"cannot read {plain(str(path))!r}: {error.strerror}.",
-            fix="compare run folders; dojang val RUN writes the answers of a run again.",
-        ) from None
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    rows = list(csv.DictReader(io.StringIO(_text(path), newline="")))
-    wanted = {"path", "true", "predicted", "probability", "split"}
-    if rows and (not wanted <= set(rows[0]) or any(None in row.values() for row in rows)):
-        raise DataError("D111", f"{plain(str(path))} is not the table of a run: it has the columns {list(rows[0])}.")
-    return rows
-
-
-def _shares(path: Path) -> dict[str, dict[str, float]]:
-    """By path, the probability of each label."""
-    if not path.exists():
-        return {}
-    rows = csv.DictReader(io.StringIO(_text(path), newline=""))
-    aside = ("path", "split")
-    return {row["path"]: {name: float(value) for name, value in row.items() if name not in aside} for row in rows}
+def losses(own: np.ndarray) -> np.ndarray:
+    """The log loss of each picture, from the probability of its label; a probability of 0 costs 27.6."""
+    found: np.ndarray = -np.log(np.maximum(own, 1e-12))
+    return found

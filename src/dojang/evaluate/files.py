@@ -12,7 +12,7 @@ from typing import Any
 
 from dojang import files
 from dojang.errors import ConfigError, many
-from dojang.evaluate import reliability, worst
+from dojang.evaluate import answered, reliability, worst
 from dojang.evaluate.chosen import sentence
 from dojang.evaluate.evaluate import Evaluation
 from dojang.tasks.classify import letters, pictures
@@ -160,7 +160,8 @@ def complete(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
         splits: Of which; a split that was not scored is left out.
     """
     found: dict[str, Any] = {"per_class": {}, "confusion_matrix": {}, "worst": {}}
-    per_class, answered, wrong = (read(folder / f"{name}.csv") for name in ("per_class", "predictions", "worst"))
+    per_class, wrong = (read(folder / f"{name}.csv") for name in ("per_class", "worst"))
+    said = answered.answers(folder) if (folder / "predictions.csv").exists() else []
     for split in splits:
         mine = [row for row in per_class if row["split"] == split]
         if not mine:
@@ -168,9 +169,9 @@ def complete(folder: Path, splits: Sequence[str]) -> dict[str, Any]:
         labels = [row["class"] for row in mine]
         place = {name: i for i, name in enumerate(labels)}
         matrix = [[0] * len(labels) for _ in labels]
-        for row in answered:
-            if row["split"] == split:
-                matrix[place[row["true"]]][place[row["predicted"]]] += 1
+        for answer in said:
+            if answer.split == split:
+                matrix[place[answer.true]][place[answer.predicted]] += 1
         found["per_class"][split] = [_numbers(row, ("class",)) for row in mine]
         found["confusion_matrix"][split] = {"classes": labels, "counts": matrix}
         found["worst"][split] = [_numbers(row, WORST[:3]) for row in wrong if row["split"] == split]

@@ -11,6 +11,7 @@ import numpy as np
 
 from dojang import files
 from dojang.data.manifest import plain, readable
+from dojang.evaluate import answered
 from dojang.metrics import scores
 
 #: splits in the order in which they tell how good a network is
@@ -78,15 +79,16 @@ def read(folder: Path, split: str | None = None) -> Kept | None:
 
     Args:
         split: None takes the split that judges best: test, else out-of-fold answers, else val.
+
+    Raises:
+        ConfigError: C221 where they cannot be read, C223 where they are not as dojang wrote them.
     """
-    try:
-        text = files.read_text(folder / "predictions.csv")
-    except OSError:
+    if not (folder / "predictions.csv").exists():
         return None
-    rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    there = {row["split"] for row in rows}
+    rows = answered.answers(folder)
+    there = {row.split for row in rows}
     chosen = split if split is not None else next((name for name in JUDGING if name in there), None)
-    rows = [row for row in rows if row["split"] == chosen]
+    rows = [row for row in rows if row.split == chosen]
     if chosen is None or not rows:
         return None
     labels = _labels(folder, chosen, rows)
@@ -94,19 +96,19 @@ def read(folder: Path, split: str | None = None) -> Kept | None:
     return Kept(
         chosen,
         labels,
-        tuple(row["path"] for row in rows),
-        np.array([place[row["true"]] for row in rows], np.int64),
-        np.array([place[row["predicted"]] for row in rows], np.int64),
-        np.array([float(row["probability"]) for row in rows]),
+        tuple(row.path for row in rows),
+        np.array([place[row.true] for row in rows], np.int64),
+        np.array([place[row.predicted] for row in rows], np.int64),
+        np.array([row.probability for row in rows]),
     )
 
 
-def _labels(folder: Path, split: str, rows: list[dict[str, str]]) -> tuple[str, ...]:
+def _labels(folder: Path, split: str, rows: list[answered.Answer]) -> tuple[str, ...]:
     """The network's labels in its order; where per_class.csv is gone, the names that occur, sorted."""
     try:
         text = files.read_text(folder / "per_class.csv")
     except OSError:
         text = "class,split\n"
     named = [row["class"] for row in csv.DictReader(io.StringIO(text, newline="")) if row["split"] == split]
-    occur = sorted({row[column] for row in rows for column in ("true", "predicted")} - set(named))
+    occur = sorted({label for row in rows for label in (row.true, row.predicted)} - set(named))
     return (*named, *occur)

@@ -62,7 +62,7 @@ def mean(values: Any, *, bounds: tuple[float, float] = (0.0, math.inf), level: f
     variance = float(np.mean(away**2))
     skew = float(np.mean(away**3)) / variance**1.5 / math.sqrt(n)
     error, t = unit * math.sqrt(variance / (n - 1)), student(level, max(freedom(away), 3.0))
-    low, high = value - error * _unskewed(t, skew), value - error * _unskewed(-t, skew)
+    low, high = value - error * unskewed(t, skew), value - error * unskewed(-t, skew)
     return Score(value, max(low, bounds[0]), min(high, bounds[1]), n)
 
 
@@ -119,7 +119,7 @@ def freedom(influence: np.ndarray) -> float:
     return 2 * len(influence) / max(kurtosis - 1, 2 / len(influence))
 
 
-def _unskewed(t: float, skew: float) -> float:
+def unskewed(t: float, skew: float) -> float:
     """Where Hall's transformation of the studentised mean is t; ``skew`` is the skewness over the root of n."""
     if abs(skew) < 1e-6:
         return t

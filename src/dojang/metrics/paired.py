@@ -2,22 +2,25 @@
 
 What both get right, or both wrong, says nothing of the difference; so it is judged by the pictures where they disagree.
 The interval of the difference is Tango's: it asks which differences the score test does not refuse, so it goes with
-McNemar's test, needs nothing but the counts, and stays good where one of them is 0 (the plain interval then has no
-width at all) or the difference is near 1.  In 2,000 simulated comparisons at each of twelve settings it held the truth
-in .940 to .968, and in .985 where two disagreements are all that 100 pictures give; Newcombe's in .947 to .997, the
-plain one in .913 to .985 (benchmarks/results/paired_intervals.json).
+McNemar's test, needs nothing but the counts, and stays good where one of them is 0 or the difference is near 1.  How
+often it holds the truth, beside Newcombe's and the plain one: benchmarks/results/paired_intervals.json.  With fewer
+disagreements than LEAST it holds it too often for what it promises, and none is shown.  Differences of other scores
+than top-1 are in :mod:`dojang.metrics.differences`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 
-from dojang.errors import ConfigError
-from dojang.metrics.intervals import Score
+from dojang.errors import ConfigError, many
+from dojang.metrics.intervals import Score, quantile
+
+#: rows that only one of the two gets right, for an interval: of fewer, whatever falls on one side, equally good
+#: networks are never told apart (of four they are too often), so it would hold the truth nearly always
+LEAST = 5
 
 
 def difference(first_only: int, second_only: int, n: int, level: float = 0.95) -> Score:
@@ -30,10 +33,10 @@ def difference(first_only: int, second_only: int, n: int, level: float = 0.95) -
         level: The share of repetitions in which the interval is to hold the truth.
 
     Returns:
-        From -1 to 1; above 0 the second is better. The value nan and the interval (-1, 1) for no rows.
+        From -1 to 1; above 0 the second is better. No interval for fewer than LEAST rows that only one gets right.
 
     Raises:
-        ConfigError: C220 for counts that do not fit each other.
+        ConfigError: C220 for counts that do not fit each other, or a level outside (0, 1).
 
     Source: Tango, "Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design", Statistics in Medicine 17, 1998, equations (15) and (22).  Recommended in Fagerland, Lydersen and Laake,
@@ -45,11 +48,39 @@ def difference(first_only: int, second_only: int, n: int, level: float = 0.95) -
         (-0.0621, -0.124, -0.0054)
     """
     _check(first_only, second_only, n)
-    if not 0 < level < 1:
-        raise ConfigError("C220", f"level is {level!r}; expected a number between 0 and 1, such as 0.95.")
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = quantile(level)
     if n == 0:
-        return Score(math.nan, -1.0, 1.0, 0)
+        return Score(math.nan, math.nan, math.nan, 0, "no pictures")
+    value = (second_only - first_only) / n
+    if why := too_few(first_only + second_only):
+        return Score(value, math.nan, math.nan, n, why)
+    return Score(value, *tango_of(first_only, second_only, n, z), n)
+
+
+def too_few(alone: int) -> str:
+    """Why there is no interval where only one is right on so few rows, or nothing.
+
+    >>> too_few(2), too_few(5)
+    ('2 pictures tell them apart, fewer than 5', '')
+    """
+    if alone == 0:
+        return "no picture tells them apart"
+    tell = "tells" if alone == 1 else "tell"
+    return f"{many(alone, 'picture')} {tell} them apart, fewer than {LEAST}" if alone < LEAST else ""
+
+
+def tango_of(first_only: float, second_only: float, n: float, z: float) -> tuple[float, float]:
+    """Tango's interval of counts that need not be whole.
+
+    Args:
+        first_only, second_only: From 0; together at most n.
+        n: Above 0.
+        z: The normal quantile of the level.
+    """
+    if first_only > second_only:
+        # by mirroring, so that exchanged networks have exactly the same ends
+        low, high = tango_of(second_only, first_only, n, z)
+        return -high, -low
     value = (second_only - first_only) / n
 
     def end(outer: float) -> float:
@@ -64,10 +95,11 @@ def difference(first_only: int, second_only: int, n: int, level: float = 0.95) -
                 outer = middle
         return inside
 
-    return Score(value, end(-1.0), end(1.0), n)
+    high = end(1.0)
+    return -high if first_only == second_only else end(-1.0), high
 
 
-def _score(first_only: int, second_only: int, n: int, delta: float) -> float:
+def _score(first_only: float, second_only: float, n: float, delta: float) -> float:
     """The score statistic of the difference ``delta``: about normal if that is the true one."""
     gap = second_only - first_only - n * delta
     if gap == 0:

@@ -11,6 +11,7 @@ from dojang.data.decode import decode
 from dojang.data.manifest import Manifest, plain
 from dojang.doctor.sheet import Section, grid, sheet, table
 from dojang.errors import DataError, many
+from dojang.evaluate.chosen import sentence
 from dojang.evaluate.compare import SCORES, Pair
 from dojang.metrics.intervals import Score
 from dojang.runs.comparison import Comparison, Entrant
@@ -27,11 +28,11 @@ def lines(found: Comparison, shown: int = 5) -> list[str]:
         shown: Pictures of each kind that are named.
     """
     said = [f"{found.split}: {many(found.n, 'picture')}, the same for all runs (by their bytes)", ""]
-    row = "{:<3}{:<23.22}{:>6}{:>10}{:>10}{:>8}{:>10}{:>10}".format
+    row = "{:<3}{:<23}{:>6}{:>10}{:>10}{:>8}{:>10}{:>10}".format
     said.append(row("", "run", "top-1", "balanced", "macro F1", "ms", "size", "weights"))
     for number, one in enumerate(found.entrants, 1):
-        said.append(row(number, _short(one.run), *_cells(one)))
-    said += [f"   {sentence}" for sentence in _learned(found)]
+        said.append(row(number, _short(one.run, 22), *_cells(one)))
+    said += [f"   {words}" for words in (*_chosen(found), *_learned(found))]
     taken = f"ms: for one picture, decoded, in batches of 32 on {found.device}"
     said += [taken] if any(one.milliseconds is not None for one in found.entrants) else []
     for number, pair in enumerate(found.pairs, 2):
@@ -48,8 +49,9 @@ def lines(found: Comparison, shown: int = 5) -> list[str]:
         )
         for second in (False, True):
             said += _named(pair, second, number, shown)
-    how = "95 % of the difference: of top-1 Tango's paired score interval, of the others a"
-    return [*said, "", how, "paired bootstrap's. p: McNemar's exact test of top-1."]
+    said += ["", "Intervals: top-1 Tango's; balanced accuracy and macro F1 Tango's, too, for as"]
+    of_loss = "; log loss Student's t on Hall's scale" if any("log_loss" in p.differences for p in found.pairs) else ""
+    return [*said, f"many pictures as their variance names{of_loss}.", "p: McNemar's exact test of top-1."]
 
 
 def verdict(pair: Pair) -> str:
@@ -75,10 +77,19 @@ def page(found: Comparison, manifest: Manifest) -> str:
     for number, pair in enumerate(found.pairs, 2):
         sections += _sections(pair, number, manifest, len(found.pairs))
     words = [f"{found.split}: {many(found.n, 'picture')}, the same for all runs by their bytes."]
-    words += _learned(found)
+    words += [*_chosen(found), *_learned(found)]
     words += [verdict(found.pairs[0])] if len(found.pairs) == 1 else []
     names = ", ".join(_short(one.run) for one in found.entrants[1:])
     return sheet(f"{names} against {_short(found.entrants[0].run)}", words, sections)
+
+
+def _chosen(found: Comparison) -> list[str]:
+    """By what weights were chosen, where it was not top-1; the others have another aim than the first column's."""
+    return [
+        f"{_short(one.run)}: {sentence({'weights': {'chosen_by': one.chosen_by, 'chosen_on': one.chosen_on}})}"
+        for one in found.entrants
+        if one.chosen_by not in (None, "top1")
+    ]
 
 
 def _learned(found: Comparison) -> list[str]:
@@ -92,22 +103,29 @@ def _learned(found: Comparison) -> list[str]:
 def _sections(pair: Pair, number: int, manifest: Manifest, several: int) -> Iterable[Section]:
     rows = []
     for name, score in pair.differences.items():
-        ends = ["–", "–"] if _open(score) else [_signed(score.low), _signed(score.high)]
+        ends = ["none", ""] if _open(score) else [_signed(score.low), _signed(score.high)]
         rows.append([TITLES[name] + ("" if SCORES[name] else " (lower is better)"), _signed(score.value), *ends])
+    first, second = _short(pair.first.run), _short(pair.second.run)
     said = [verdict(pair), f"McNemar's exact test of top-1: p {_p(pair.p)}."]
     said += [f"Corrected for {several} comparisons (Holm): p {_p(pair.corrected)}."] if several > 1 else []
-    said += ["Top-1 has Tango's paired score interval, the others have a paired bootstrap's."]
+    said += [f"Differences: {second} less {first}."]
+    said += [f"No interval of {', '.join(names)}: {why}." for why, names in _without(pair).items()]
+    said += [
+        "Intervals: top-1 Tango's; balanced accuracy and macro F1 Tango's, too, for as many pictures as their "
+        "variance names" + ("; log loss Student's t on Hall's scale." if "log_loss" in pair.differences else ".")
+    ]
     counts = [["both right", f"{pair.both:,}"], ["only the first", f"{pair.first_only:,}"]]
     counts += [["only the second", f"{pair.second_only:,}"], ["both wrong", f"{pair.neither:,}"]]
-    body = table(["second less first", "", "95 % from", "to"], rows) + table(["pictures", ""], counts)
-    first, second = _short(pair.first.run), _short(pair.second.run)
+    body = table(["difference", "", "95 % from", "to"], rows) + table(["pictures", ""], counts)
     yield f"{second} against {first}", said, body
     for only_second in (False, True):
         right, wrong = (second, first) if only_second else (first, second)
         at = pair.only(only_second)
         left = f"; the {_MOST} where the other is surest" if len(at) > _MOST else ""
         shown, lost = _pictures(pair, at[:_MOST], only_second, manifest)
-        words = [f"{many(len(at), 'picture')}{left}. Below each: what {wrong} says, wrongly."]
+        words = (
+            [f"{many(len(at), 'picture')}{left}. Below each: what {wrong} says, wrongly."] if len(at) else ["Nowhere."]
+        )
         words += [f"{many(lost, 'picture')} could not be read."] if lost else []
         yield f"Only {right} is right", words, shown
 
@@ -159,12 +177,21 @@ def _count(number: int) -> str:
 
 
 def _open(score: Score) -> bool:
-    """Whether no interval could be told: the two never differ in this."""
+    """Whether there is no interval; the score says why."""
     return score.low != score.low
 
 
+def _without(pair: Pair) -> dict[str, list[str]]:
+    """The scores without an interval, by the reason."""
+    found: dict[str, list[str]] = {}
+    for name, score in pair.differences.items():
+        if _open(score):
+            found.setdefault(score.why, []).append(TITLES[name])
+    return found
+
+
 def _interval(score: Score) -> str:
-    return "   (they never differ)" if _open(score) else f"   95 %: {_signed(score.low)} to {_signed(score.high)}"
+    return f"   none: {score.why}" if _open(score) else f"   95 %: {_signed(score.low)} to {_signed(score.high)}"
 
 
 def _signed(value: float) -> str:
@@ -176,7 +203,7 @@ def _p(value: float) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
 
 
-def _short(run: str) -> str:
+def _short(run: str, most: int = 24) -> str:
     """The end of a path: what tells runs apart."""
     name = plain(run.rstrip("/"))
-    return name if len(name) <= 24 else "..." + name[-21:]
+    return name if len(name) <= most else "..." + name[3 - most :]

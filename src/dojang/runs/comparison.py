@@ -38,6 +38,8 @@ class Entrant:
         parameters: Of its network.
         learned: How many of the pictures it was trained on, byte for byte; not of a cross-validation, which asks the
             network that has not.
+        chosen_by, chosen_on: The score and the split by which its weights were the best of the run; None where nothing
+            was chosen, or it is not known.
     """
 
     run: str
@@ -46,6 +48,8 @@ class Entrant:
     milliseconds: float | None = None
     bytes: int | None = None
     parameters: int | None = None
+    chosen_by: str | None = None
+    chosen_on: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,16 +155,18 @@ def _advice(first: Path, other: Path) -> str:
 
 
 def _entrant(folder: Path, asked: comparing.Asked, split: str, device: str, seconds: float) -> tuple[Entrant, str]:
-    labels = sorted({*asked.true, *asked.predicted})
-    true, predicted = (np.array([labels.index(one) for one in some]) for some in (asked.true, asked.predicted))
-    table = scores.confusion_matrix(true, predicted, len(labels))
+    place = {label: i for i, label in enumerate(sorted({*asked.true, *asked.predicted}))}
+    true, predicted = (np.array([place[one] for one in some], np.int64) for some in (asked.true, asked.predicted))
+    table = scores.confusion_matrix(true, predicted, len(place))
     found = {
         "top1": float(asked.right.mean()),
         "balanced_accuracy": scores.balanced_accuracy(table),
         "macro_f1": scores.macro_f1(table),
     }
     if asked.own is not None:
-        found["log_loss"] = float(-np.log(np.maximum(asked.own, 1e-12)).mean())
+        found["log_loss"] = float(comparing.losses(asked.own).mean())
+    weights = validate.metrics_of(folder).get("weights")
+    chosen = (weights.get("chosen_by"), weights.get("chosen_on")) if isinstance(weights, dict) else (None, None)
     learned = sum(digest in asked.learned for digest, _ in asked.pictures) if split in ("val", "test") else 0
     size = None
     try:
@@ -170,10 +176,10 @@ def _entrant(folder: Path, asked: comparing.Asked, split: str, device: str, seco
         # a cross-validation has no weights; the code of a network given in Python is not in the folder
         if error.code not in ("C216", "C240"):
             raise
-        return Entrant(asked.run, found, learned, bytes=size), ""
+        return Entrant(asked.run, found, learned, None, size, None, *chosen), ""
     parameters = sum(parameter.numel() for parameter in predictor.model.parameters())
     pace = _pace(predictor, seconds) if seconds else None
-    return Entrant(asked.run, found, learned, pace, size, parameters), str(predictor.device)
+    return Entrant(asked.run, found, learned, pace, size, parameters, *chosen), str(predictor.device)
 
 
 def _pace(predictor: Predictor, seconds: float) -> float:

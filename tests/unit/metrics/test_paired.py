@@ -10,7 +10,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest
 
 from dojang.errors import ConfigError
-from dojang.metrics.paired import difference, holm, mcnemar
+from dojang.metrics.paired import LEAST, difference, holm, mcnemar, tango_of, too_few
 
 TABLES = [(16, 6, 161), (1, 7, 21), (0, 5, 100), (5, 0, 100), (0, 0, 50), (30, 31, 61), (3, 400, 1000)]
 
@@ -60,18 +60,44 @@ def test_at_its_ends_the_score_test_is_just_not_refused(b: int, c: int, n: int) 
 @pytest.mark.parametrize(("b", "c", "n"), TABLES)
 def test_exchanged_networks_give_the_same_with_another_sign(b: int, c: int, n: int) -> None:
     one, other = difference(b, c, n), difference(c, b, n)
-    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low), abs=1e-12)
+    np.testing.assert_array_equal([one.value, one.low, one.high], [-other.value, -other.high, -other.low])
     assert mcnemar(b, c) == mcnemar(c, b)
-    assert -1 <= one.low <= one.value <= one.high <= 1
+    if b + c:
+        assert -1 <= one.low <= one.value <= one.high <= 1
 
 
-def test_where_they_never_disagree_the_interval_still_has_a_width() -> None:
+def test_of_few_that_tell_them_apart_there_is_no_interval() -> None:
+    for alone in range(2 * LEAST):
+        for b in range(alone + 1):
+            found = difference(b, alone - b, 100)
+            assert found.why == too_few(alone) and bool(found.why) == math.isnan(found.low) == (alone < LEAST)
+            assert found.value == pytest.approx((alone - 2 * b) / 100)
+    assert [too_few(n) for n in (0, 1, 4, 5)] == [
+        "no picture tells them apart",
+        "1 picture tells them apart, fewer than 5",
+        "4 pictures tell them apart, fewer than 5",
+        "",
+    ]
+
+
+def test_why_so_few_are_too_few() -> None:
+    """How often equally good networks are not told apart, by how many pictures tell: only from five on as promised."""
+
+    def held(alone: int) -> float:
+        ends = [tango_of(b, alone - b, 1000, 1.959964) for b in range(alone + 1)]
+        kept = [math.comb(alone, b) for b, (low, high) in enumerate(ends) if low <= 0 <= high]
+        return sum(kept) / 2**alone
+
+    assert [held(n) for n in (1, 2, 3, 4)] == [1, 1, 1, 0.875]
+    assert all(0.92 < held(n) < 0.985 for n in range(LEAST, 60))
+
+
+def test_ends_by_hand() -> None:
     z2 = 1.959963984540054**2
-    found = difference(0, 0, 100)
-    assert (found.low, found.high) == pytest.approx((-z2 / (100 + z2), z2 / (100 + z2)))
+    assert tango_of(0, 0, 100, math.sqrt(z2)) == pytest.approx((-z2 / (100 + z2), z2 / (100 + z2)))
     assert mcnemar(0, 0) == 1
     none = difference(0, 0, 0)
-    assert math.isnan(none.value) and (none.low, none.high) == (-1, 1)
+    assert math.isnan(none.value) and math.isnan(none.low) and none.why == "no pictures"
     assert difference(0, 20, 20).high == 1 and difference(20, 0, 20).low == -1
 
 
@@ -82,9 +108,9 @@ def test_the_exact_test_is_the_binomial_one(b: int, c: int) -> None:
 
 @pytest.mark.parametrize("shares", [(0.05, 0.05), (0.02, 0.08), (0.2, 0.1)])
 def test_the_interval_holds_the_truth_as_often_as_it_says(shares: tuple[float, float]) -> None:
-    """Exactly: over every table that 60 pictures can give, each by its probability."""
+    """Exactly: over every table that 60 pictures can give, each by its probability, and that shows an interval."""
     n, (p, q) = 60, shares
-    held = total = 0.0
+    held = shown = total = 0.0
     for b in range(n + 1):
         for c in range(n - b + 1):
             log = math.lgamma(n + 1) - math.lgamma(b + 1) - math.lgamma(c + 1) - math.lgamma(n - b - c + 1)
@@ -92,8 +118,9 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(shares: tuple[float, f
             if chance > 1e-7:
                 found = difference(b, c, n)
                 total += chance
+                shown += chance * (not found.why)
                 held += chance * (found.low <= q - p <= found.high)
-    assert total > 0.999 and 0.93 < held < 0.97
+    assert total > 0.999 and 0.93 < held / shown < 0.97
 
 
 def test_holm_by_its_definition() -> None:
