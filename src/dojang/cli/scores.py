@@ -77,7 +77,7 @@ def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
         say(f"  {'confused' if i == 0 else '':18} {pair['n']:>8,}   {said} ({100 * pair['share']:.0f} %)")
     wrong = [row for row in evaluation_files.read(folder / "worst.csv") if row["split"] == split]
     for i, row in enumerate(wrong[:_WRONG]):
-        said = f"{_short(row['path'], 32, end=True)} as {_short(*readable([row['predicted']]), 12)}"
+        said = f"{_short(row['path'], 32, end=True)} as {_short(readable([row['predicted']])[0], 12)}"
         say(f"  {'surely wrong' if i == 0 else '':18} {float(row['probability']):8.4f}   {said}")
 
 

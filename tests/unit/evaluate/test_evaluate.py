@@ -56,8 +56,7 @@ def test_scores_equal_scikit_learns(seed: int) -> None:
     e = answers(seed=seed)
     found = e.metrics()
     predicted = e.probabilities.argmax(1)
-    # those that have pictures: the last class has none
-    present = sorted(set(e.true))
+    present = sorted(set(e.true) | set(predicted))
     recalls = [(predicted[e.true == c] == c).mean() for c in sorted(set(e.true))]
     assert found["n"] == 61
     assert found["top1"]["value"] == pytest.approx(sklearn.metrics.accuracy_score(e.true, predicted), abs=1e-12)
@@ -71,7 +70,9 @@ def test_scores_equal_scikit_learns(seed: int) -> None:
     # float32 shares sum to one within 1e-7
     assert found["log_loss"]["value"] == pytest.approx(loss, rel=1e-6)
     assert found["classes"] == {"known": 4, "with_pictures": 3}
-    for name in ("top1", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss", "brier"):
+    # the last class has no pictures, and is answered
+    assert found["macro_f1"]["why"] == "a class without pictures was answered"
+    for name in ("top1", "balanced_accuracy", "roc_auc", "log_loss", "brier"):
         score = found[name]
         assert score["n"] == 61
         assert score["low"] < score["value"] < score["high"]
