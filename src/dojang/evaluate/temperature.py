@@ -60,8 +60,9 @@ class Temperature:
             return f"calibration: temperature 1: {self.why}"
         assert self.log_loss and self.calibration_error
         loss, error = self.log_loss, self.calibration_error
+        end = {LOW: ", the lowest that is looked for", HIGH: ", the highest that is looked for"}.get(self.value, "")
         return (
-            f"calibration: temperature {self.value:.4g}, by {many(self.n, 'validation picture')}; log loss "
+            f"calibration: temperature {self.value:.4g}{end}, by {many(self.n, 'validation picture')}; log loss "
             f"{loss[0]:.4f} -> {loss[1]:.4f}, calibration error {error[0]:.4f} -> {error[1]:.4f}"
         )
 
@@ -99,6 +100,8 @@ def fit(true: Int64[np.ndarray, " n"], scores: Float[np.ndarray, "n c"]) -> Temp
         return Temperature(1.0, n, why=why)
     if not np.isfinite(scores).all():
         return Temperature(1.0, n, why="scores that are not finite")
+    if float(np.ptp(scores, axis=1).max()) <= 1e-9:
+        return Temperature(1.0, n, why="the same score for every class")
     value = float(f"{1 / _inverse(true, scores):.6g}")
     before, after = (_of(true, scores, one) for one in (1.0, value))
     return Temperature(value, n, (before[0], after[0]), (before[1], after[1]))

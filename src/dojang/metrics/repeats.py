@@ -23,8 +23,8 @@ from dojang.metrics.intervals import student
 CORRECTED = "Student's t over the runs, corrected for shared training pictures (Nadeau and Bengio 2003)"
 #: what that of independent runs is called
 PLAIN = "Student's t over the runs"
-#: scores that may be more than 1
-_NO_SHARES = ("log_loss", "brier")
+# between which scores lie that are no shares
+_BOUNDS = {"log_loss": (0.0, math.inf), "brier": (0.0, 2.0)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Repeats:
         return {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in found.items()}
 
 
-def repeats(values: Sequence[float], *, shared: float = 0.0, share: bool = True, level: float = 0.95) -> Repeats:
+def repeats(
+    values: Sequence[float], *, shared: float = 0.0, bounds: tuple[float, float] = (0.0, 1.0), level: float = 0.95
+) -> Repeats:
     """Mean, deviation and interval of a score over several runs of one recipe.
 
     Args:
@@ -59,7 +61,7 @@ def repeats(values: Sequence[float], *, shared: float = 0.0, share: bool = True,
         shared: Pictures that judge one run over pictures that it learns from, where the runs are those of a
             cross-validation: 1 / (K - 1) for K folds. 0 for runs that share nothing but the data, as those of several
             seeds: their interval is of the seeds alone.
-        share: Whether the score lies between 0 and 1; the interval then does, too.
+        bounds: Between which the score lies by its definition; the interval does, too.
         level: The share of repetitions in which the interval is to hold the truth.
 
     Raises:
@@ -75,15 +77,14 @@ def repeats(values: Sequence[float], *, shared: float = 0.0, share: bool = True,
     n = len(values)
     if n < 2:
         raise ConfigError("C220", f"repeats: {n} value; a spread is that of two or more.")
-    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
     method = CORRECTED if shared else PLAIN
-    if sd == 0:
-        return Repeats(tuple(values), mean, sd, math.nan, math.nan, method)
+    if min(values) == max(values):
+        # rounding would make a spread of it
+        return Repeats(tuple(values), float(values[0]), 0.0, math.nan, math.nan, method)
+    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
     half = student(level, n - 1) * sd * math.sqrt(1 / n + shared)
     low, high = mean - half, mean + half
-    if share:
-        low, high = max(low, 0.0), min(high, 1.0)
-    return Repeats(tuple(values), mean, sd, low, high, method)
+    return Repeats(tuple(values), mean, sd, max(low, bounds[0]), min(high, bounds[1]), method)
 
 
 def of_runs(runs: Sequence[Mapping[str, Any]], *, shared: float = 0.0) -> dict[str, Any]:
@@ -98,5 +99,5 @@ def of_runs(runs: Sequence[Mapping[str, Any]], *, shared: float = 0.0) -> dict[s
         scores = [run.get(name) for run in runs]
         values = [one.get("value") if isinstance(one, dict) else None for one in scores]
         if None not in values:
-            found[name] = repeats(values, shared=shared, share=name not in _NO_SHARES).as_dict()  # type: ignore[arg-type]
+            found[name] = repeats(values, shared=shared, bounds=_BOUNDS.get(name, (0.0, 1.0))).as_dict()  # type: ignore[arg-type]
     return found

@@ -25,7 +25,6 @@ from dojang.models.layers import (
 )
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
     from torch import Tensor
 
 ORDERS = ("conv-bn-act-pool", "conv-act-bn-pool", "conv-bn-pool-act", "conv-pool-bn-act")
@@ -207,9 +206,8 @@ class CNN(Network):
             channels, size = dim, (1, 1)
         self.add("conv", nn.Conv2d(channels, self.classes, size))  # (B, classes, 1, 1) at image_size
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Tensor:
-        """Scores (logits) for a batch of prepared pictures; raises as :meth:`Network.forward` does."""
-        x = super().forward(x)
+    def scores_of(self, x: Tensor) -> Tensor:
+        """Scores (B, classes) where the map of a convolutional head is a single pixel, else the map."""
         if self.config.head == "conv" and x.shape[2] == 1 and x.shape[3] == 1:
             x = x.flatten(1)  # (B, classes)
         return x

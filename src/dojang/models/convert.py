@@ -199,6 +199,9 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     for key in ("state_dict", "model_state_dict", "model", "ema"):
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
+    if isinstance(found, dict):
+        # what dojang keeps with its weights is no part of the network
+        found = {key: value for key, value in found.items() if not str(key).startswith(weights.BESIDE)}
     tensors = (
         {key: value for key, value in found.items() if isinstance(key, str) and isinstance(value, Tensor)}
         if isinstance(found, dict)

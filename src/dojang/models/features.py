@@ -34,5 +34,5 @@ def features(model: nn.Module, images: Float[Tensor, "b c h w"]) -> tuple[Float[
     head = model.head()
     last = max((number for number, layer in enumerate(head) if any(True for _ in layer.parameters())), default=0)
     seen = fusion.run(head[:last], model.maps(images))
-    scores = fusion.run(head[last:], seen)
+    scores = model.scores_of(fusion.run(head[last:], seen))
     return seen.flatten(2).mean(dim=2) if seen.ndim > 2 else seen, scores

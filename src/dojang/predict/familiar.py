@@ -32,6 +32,8 @@ UNFAMILIAR = 0.05
 FEWEST = 19
 # distances of validation pictures that are kept
 _KEPT = 2000
+# numbers of a table that is worked on at once
+_AT_ONCE = 2**22
 _NAMES = ("means", "axes", "spread", "known")
 
 
@@ -53,6 +55,12 @@ class Familiar:
 
     def distances(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Squared, to the nearest class; float64."""
+        # a table of pictures by classes by directions: of a thousand classes a picture takes half a megabyte
+        some = max(1, _AT_ONCE // (self.means.shape[0] * max(self.axes.shape[1], 1)))
+        found = [self._distances(rows) for rows in torch.split(features, some)]
+        return torch.cat(found) if found else features.new_zeros(0, dtype=torch.float64)
+
+    def _distances(self, features: Tensor) -> Tensor:
         unit = _unit(features)
         means, axes, spread = self.means.double(), self.axes.double(), self.spread.double()
         # (b, c, k): of what lies between a picture and a class, the part in the kept directions
@@ -107,6 +115,8 @@ def fit(learned: Float[Tensor, "n d"], labels: Int64[Tensor, " n"], held_out: Fl
     if size > MOST_BYTES:
         of = f"{many(len(classes), 'class', 'classes')} of {learned.shape[1]:,} features"
         return f"{of} would take {size / 2**20:.1f} MiB, more than {MOST_BYTES / 2**20:g}"
+    if not (bool(learned.isfinite().all()) and bool(held_out.isfinite().all())):
+        return "features that are not finite"
     unit = _unit(learned)
     means = torch.zeros(len(classes), unit.shape[1], dtype=torch.float64).index_add_(0, own, unit)
     means /= own.bincount()[:, None]

@@ -13,6 +13,7 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
 from dojang.data.ahead import in_order
+from dojang.data.manifest import plain
 from dojang.data.preprocess import Preprocess
 from dojang.errors import ConfigError
 from dojang.models import build, weights
@@ -71,7 +72,9 @@ class Predictor:
             model = build.rebuild(card.architecture)
         weights.restore(model, tensors)
         preprocess = Preprocess.from_dict(card.preprocess)
-        familiar = Familiar.from_tensors(beside) if beside else str(card.extra.get("familiar", _OLDER))
+        # a file may say anything
+        why = plain(str(card.extra.get("familiar") or _OLDER))[:200]
+        familiar = Familiar.from_tensors(beside) if beside else why
         if familiar is None:
             raise weights.broken(str(path), "what it says of known pictures does not fit together")
         return cls(model, card.labels, preprocess, temperature=card.temperature, device=device, familiar=familiar)
@@ -87,8 +90,7 @@ class Predictor:
 
     def probabilities(self, pixels: UInt8[np.ndarray, "b h w c"]) -> Float32[np.ndarray, "b classes"]:
         """Probabilities for pictures as :meth:`Preprocess.picture` gives them."""
-        found: np.ndarray = self.logits(pixels).softmax(dim=1).cpu().numpy()
-        return found
+        return _shares(self.logits(pixels))
 
     @torch.inference_mode()
     def look(
@@ -133,12 +135,7 @@ class Predictor:
                 "C202", f"--unknown-below is {unknown_below!r}; expected a probability.", fix="--unknown-below 0.5"
             )
         if none_of_these and isinstance(self.familiar, str):
-            raise ConfigError(
-                "C249",
-                f"these weights cannot tell what is none of their classes: {self.familiar}.",
-                context="For that they hold what their training pictures look like to the network.",
-                fix="--unknown-below 0.5, which goes by the probability alone; or train with a validation part.",
-            )
+            raise _cannot_tell(self.familiar)
         return self._answers(sources, batch_size, threads, unknown_below, none_of_these)
 
     def _answers(
@@ -157,9 +154,12 @@ class Predictor:
             shares: list[float | None] = [None] * len(several)
             if none_of_these and isinstance(self.familiar, Familiar):
                 seen, scores = self.look(pixels)
-                assert seen is not None  # familiar is a matter of features
+                if seen is None:
+                    raise _cannot_tell("their network was given in Python, and is none of dojang's own")
+                if seen.shape[1] != self.familiar.means.shape[1]:
+                    raise weights.broken("these weights", "what they say of known pictures is of another network")
                 shares = [*self.familiar.familiarity(seen).tolist()]
-                found = scores.softmax(dim=1).cpu().numpy()
+                found = _shares(scores)
             else:
                 found = self.probabilities(pixels)
             for (name, _), row, share in zip(several, found, shares, strict=True):
@@ -178,6 +178,27 @@ class Predictor:
         unknown = unknown_below is not None and float(probabilities[best]) < unknown_below
         unknown |= familiarity is not None and familiarity <= UNFAMILIAR
         return Answer(name, self.labels[best], tuple(probabilities.tolist()), self.labels, unknown, familiarity)
+
+
+def _shares(scores: Tensor) -> np.ndarray:
+    found: np.ndarray = scores.softmax(dim=1).cpu().numpy()
+    if not np.isfinite(found).all():
+        raise weights.broken("these weights", "their network's scores are not finite (nan or infinity)")
+    return found
+
+
+def _cannot_tell(why: str) -> ConfigError:
+    fix = "--unknown-below 0.5, which goes by the probability alone"
+    if "validation" in why:
+        fix += "; or train with a validation part"
+    if why == _OLDER:
+        fix += "; or train again without --no-familiar"
+    return ConfigError(
+        "C249",
+        f"these weights cannot tell what is none of their classes: {why}.",
+        context="For that they hold what their training pictures look like to the network.",
+        fix=f"{fix}.",
+    )
 
 
 _OLDER = "they were written by an older dojang, or by training with --no-familiar"

@@ -42,7 +42,7 @@ def to_the_end(work: Session, whole: Path | None = None) -> None:
         )
         error.exit_code = 128 + stopped.signal
         raise error from None
-    work.settle()
+    work.settle(quiet=whole is not None)
     work.finish()
 
 

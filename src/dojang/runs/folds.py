@@ -25,6 +25,7 @@ from dojang.data.prepare import Prepared
 from dojang.data.statistics import statistics
 from dojang.errors import TrainError, many
 from dojang.evaluate import files as evaluation_files
+from dojang.evaluate.chosen import chosen
 from dojang.evaluate.evaluate import Evaluation, evaluate
 from dojang.metrics.repeats import of_runs
 from dojang.runs import folder as names
@@ -161,7 +162,9 @@ def _summary(
         together([one.augmented for one in found]) if recipe.task.tta != "none" else None,  # type: ignore[misc]
         pictures={path: picture for one in found for path, picture in one.pictures.items()},
     )
-    metrics = evaluation_files.write(folder, [whole])
+    # weights of a cross-validation are chosen where --val takes pictures from what each network learns from
+    by = {name: value for name, value in chosen(names.weights_of(folder / made[0].name)).items() if name != "file"}
+    metrics = evaluation_files.write(folder, [whole], chosen=by)
     judged = number[rows[order]].tolist()
     answers = zip(evaluation_files.answers(whole), judged, strict=True)
     header = (*evaluation_files.PREDICTIONS, "fold")
@@ -171,7 +174,6 @@ def _summary(
     shares = ([path, *(f"{value:.6g}" for value in row)] for path, row in sure)
     files.write_text(folder / names.PROBABILITIES, evaluation_files.table([("path", *whole.labels), *shares]))
     runs = [validate.metrics_of(folder / part.name) for part in made]
-    metrics["weights"] = {name: value for name, value in runs[0]["weights"].items() if name != "file"}
     metrics["folds"] = {
         "count": len(made),
         "runs": [{"name": part.name, "n": run["test"]["n"]} for part, run in zip(made, runs, strict=True)],

@@ -16,6 +16,7 @@ from torch import nn
 from dojang import files
 from dojang.data.prepare import Prepared
 from dojang.errors import TrainError, many
+from dojang.evaluate.chosen import chosen
 from dojang.metrics.repeats import of_runs
 from dojang.runs import folder as names
 from dojang.runs import several, validate
@@ -63,7 +64,9 @@ def train(
         return f"{part.name}  {scores}{count}  {metrics['training']['seconds']:.1f} s"
 
     several.train(folder, recipe, made, facts, device=device, model=model, reporter=reporter, stop=stop, line=line)
-    files.write_json(folder / names.METRICS, summary([validate.metrics_of(folder / part.name) for part in made], made))
+    by = {name: value for name, value in chosen(names.weights_of(folder / made[0].name)).items() if name != "file"}
+    metrics = summary([validate.metrics_of(folder / part.name) for part in made], made)
+    files.write_json(folder / names.METRICS, metrics | {"weights": by})
 
 
 def summary(runs: Sequence[Mapping[str, Any]], made: Sequence[Part]) -> dict[str, Any]:

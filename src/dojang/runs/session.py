@@ -95,9 +95,12 @@ class Session:
         self.loaders = self._loaders()
 
     def resume(self) -> None:
-        """Put the newest whole state in place, and the weights right if a kill came between it and them."""
+        """Put the newest whole state in place; no file is changed."""
         for sentence in self.keeper.load(self.state):
             self.reporter.note(sentence + " The state before it is used.")
+
+    def put_right(self) -> None:
+        """Write the weights of the state, once it is sure that the run goes on: a kill may have come before them."""
         counters = self.state.counters
         self._write_weights(names.LAST, self.state)
         if counters.best and counters.best.step == counters.step:
@@ -152,8 +155,12 @@ class Session:
             raise
         allocator.release()
 
-    def settle(self) -> None:
-        """Fit the temperature, and look at known pictures, of the best weights and of the last; into their files."""
+    def settle(self, *, quiet: bool = False) -> None:
+        """Fit the temperature, and look at known pictures, of the best weights and of the last; into their files.
+
+        Args:
+            quiet: Say nothing of it: of several runs each has its own.
+        """
         began, best = time.perf_counter(), self.state.counters.best
         has_val = len(self.prepared.manifest.rows("val")) > 0
         last = self.folder / names.LAST
@@ -162,7 +169,8 @@ class Session:
         for paths in [dict.fromkeys((path, last))] if same else [(last,), (path,)]:
             predictor = Predictor.load(next(iter(paths)), model=self._twin(), device=self.device)
             self.calibrated = settle(tuple(paths), predictor, self.prepared, self.recipe)
-        self.reporter.note(str(self.calibrated))
+        if not quiet:
+            self.reporter.note(str(self.calibrated))
         self.settling = time.perf_counter() - began
 
     def finish(self) -> dict[str, Any]:

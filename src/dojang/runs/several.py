@@ -127,6 +127,7 @@ def _session(
             )
         work = Session(place, own, part.prepared, device, model, _Words(reporter), stop, its["segments"])
         work.resume()
+        work.put_right()
         return work
     names.clear(place)
     files.write_text(place / names.SPLITS, part.prepared.manifest.to_csv())

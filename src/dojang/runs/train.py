@@ -22,7 +22,7 @@ from dojang.errors import ConfigError, TrainError
 from dojang.models import others, own, weights
 from dojang.models.presets import PRESETS
 from dojang.native import compiler
-from dojang.runs import environment, folds, network, reseeded, session
+from dojang.runs import environment, folds, network, reseeded, session, validate
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.carry import machine, surroundings, to_the_end
@@ -219,6 +219,7 @@ def resume(
             work = Session(folder, recipe, prepared, device, model, reporter, stop, facts["segments"])
             work.resume()
             _extend(work, changed, inexact)
+            work.put_right()
             session.write_card(folder, work.recipe, facts | {"segments": work.segments}, now)
             to_the_end(work)
     return folder
@@ -231,7 +232,9 @@ def _extend(work: Session, changed: Mapping[str, Any], inexact: bool) -> None:
         if counters.segment < len(work.segments):
             # killed after a change was recorded and before it was in a state
             counters.segment, counters.ended = len(work.segments), ""
-        if counters.ended and (work.folder / names.METRICS).exists():
+        # metrics of an earlier end, before the run was extended, are not those of this one
+        scored = validate.metrics_of(work.folder).get("training", {}).get("steps")
+        if counters.ended and scored == counters.step:
             raise TrainError(
                 "T321",
                 f"{str(work.folder)!r} is finished ({counters.ended}, step {counters.step:,}).",

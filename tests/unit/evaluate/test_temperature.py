@@ -111,3 +111,17 @@ def test_what_is_said() -> None:
     )
     val = {"log_loss": {"before": 0.4, "after": 0.3}, "calibration_error": {"before": 0.09, "after": 0.02}}
     assert found.as_dict() == {"method": "temperature", "temperature": 1.5, "n": 500, "val": val}
+
+
+def test_scores_that_say_nothing_name_no_temperature() -> None:
+    true = np.arange(90) % 3
+    found = fit(true, np.full((90, 3), 0.25))
+    assert found.value == 1.0 and found.why == "the same score for every class"
+
+
+def test_a_bound_is_named() -> None:
+    # sure of another class each time: the best is to say nothing
+    true = np.arange(90) % 3
+    scores = np.eye(3)[(true + 1) % 3] * 9
+    found = fit(true, scores)
+    assert found.value == HIGH and "temperature 20, the highest that is looked for, by 90" in str(found)

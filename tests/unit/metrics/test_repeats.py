@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from dojang.errors import ConfigError
-from dojang.metrics.repeats import CORRECTED, PLAIN, repeats
+from dojang.metrics.repeats import CORRECTED, PLAIN, of_runs, repeats
 
 
 def test_by_hand() -> None:
@@ -19,7 +19,7 @@ def test_by_hand() -> None:
     # 4.3027 is t with two degrees of freedom: 4.3027 x 0.1 x sqrt(1/3 + 1/2)
     assert 0.8 - found.low == pytest.approx(0.392781, abs=1e-5) and found.high == 1.0
     assert found.method == CORRECTED
-    alone = repeats([0.7, 0.8, 0.9], share=False)
+    alone = repeats([0.7, 0.8, 0.9], bounds=(0.0, math.inf))
     low, high = stats.t.interval(0.95, 2, 0.8, 0.1 / math.sqrt(3))
     assert (alone.low, alone.high) == pytest.approx((low, high)) and high > 1 and alone.method == PLAIN
 
@@ -61,3 +61,19 @@ def test_the_corrected_interval_holds_and_the_plain_one_does_not(n: int, d: int,
         held[name] = np.mean([one.low <= truth <= one.high for one in found])
     # of 500 repetitions: two standard errors of .95 are .02
     assert held["corrected"] >= 0.93 > held["plain"]
+
+
+def test_bounds_and_equal_values() -> None:
+    found = of_runs(
+        [
+            {"log_loss": {"value": 0.05}, "brier": {"value": 1.9}},
+            {"log_loss": {"value": 0.08}, "brier": {"value": 1.99}},
+        ]
+    )
+    assert found["log_loss"]["low"] == 0.0 and found["log_loss"]["high"] > 0.08
+    assert found["brier"]["high"] == 2.0 and 0 < found["brier"]["low"] < 1.9
+    # three tenths do not sum to .3 in binary
+    same = repeats([0.1] * 3)
+    assert same.sd == 0 and same.mean == 0.1 and math.isnan(same.low) and math.isnan(same.high)
+    # what one run cannot say has no mean
+    assert of_runs([{"roc_auc": {"value": None}, "n": 3}, {"roc_auc": {"value": 0.5}, "n": 3}]) == {}

@@ -121,9 +121,53 @@ def test_when_it_cannot_be_said() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["mnist-cnn", "mlp", "cnn", "resnet20", "squeezenet1_1", "densenet121", "sprint"])
+def test_many_classes_and_pictures_are_taken_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = fitted()
+    pictures = torch.randn(37, made.means.shape[1], generator=torch.Generator().manual_seed(3))
+    whole = made.distances(pictures)
+    monkeypatch.setattr(familiar, "_AT_ONCE", 3 * made.means.shape[0] * made.axes.shape[1])
+    seen = []
+    real = Familiar._distances
+    monkeypatch.setattr(Familiar, "_distances", lambda self, rows: seen.append(len(rows)) or real(self, rows))
+    torch.testing.assert_close(made.distances(pictures), whole, rtol=1e-12, atol=0)
+    assert seen == [3] * 12 + [1] and len(made.distances(pictures[:0])) == 0
+
+
+def test_features_that_are_no_numbers_are_a_reason() -> None:
+    seen = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+    broken = seen.clone()
+    broken[3, 2] = torch.nan
+    for learned, held_out in ((broken, seen), (seen, broken)):
+        assert familiar.fit(learned, torch.arange(40) % 2, held_out) == "features that are not finite"
+
+
+def test_weights_of_another_network_and_none_at_all_are_refused(tmp_path: Path) -> None:
+    picture = [("x", np.zeros((4, 4, 1), np.uint8))]
+    made = fitted()
+    path = saved(tmp_path / "a.safetensors", made.tensors())
+    # a network of one's own with the same tensors: what is in front of its last layer is not known
+    own = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    predictor = Predictor.load(path)
+    predictor.model = own
+    with pytest.raises(ConfigError, match=r"C249.*given in Python") as caught:
+        list(predictor.predict(picture, none_of_these=True))
+    assert str(caught.value).endswith("which goes by the probability alone.")
+    wider = {**made.tensors(), "means": torch.zeros(3, 14), "axes": torch.zeros(14, made.axes.shape[1])}
+    with pytest.raises(SecurityError, match=r"X506.*of another network"):
+        list(Predictor.load(saved(tmp_path / "b.safetensors", wider)).predict(picture, none_of_these=True))
+    predictor = Predictor.load(path)
+    with torch.no_grad():
+        next(predictor.model.parameters()).fill_(torch.nan)
+    for none_of_these in (False, True):
+        with pytest.raises(SecurityError, match=r"X506.*scores are not finite"):
+            list(predictor.predict(picture, none_of_these=none_of_these))
+
+
+@pytest.mark.parametrize(
+    "name", ["mnist-cnn", "mlp", "cnn", "lenet-bn-fcn", "resnet20", "squeezenet1_1", "densenet121", "sprint"]
+)
 def test_features_and_scores_are_those_of_the_network(name: str) -> None:
-    side = 32
+    side = 28 if name == "lenet-bn-fcn" else 32
     model = build.build(name, in_channels=3, classes=4, image_size=(side, side), seed=0, options={}).eval()
     assert name in PRESETS
     images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
@@ -180,9 +224,13 @@ def test_unknown_below(tmp_path: Path) -> None:
 
 
 def test_weights_that_cannot_tell_say_why(tmp_path: Path) -> None:
-    for extra, why in (
-        ({}, "they were written by an older dojang, or by training with --no-familiar"),
-        ({"familiar": "18 validation pictures, fewer than 19"}, "18 validation pictures, fewer than 19"),
+    older = "they were written by an older dojang, or by training with --no-familiar"
+    part, again = "; or train with a validation part.", "; or train again without --no-familiar."
+    for extra, why, more in (
+        ({}, older, again),
+        ({"familiar": ""}, older, again),
+        ({"familiar": "18 validation pictures, fewer than 19"}, "18 validation pictures, fewer than 19", part),
+        ({"familiar": "\x1b[2J\n  Fix: rm -rf /" + "x" * 900}, ("\\x1b[2J\\n  Fix: rm -rf /" + "x" * 900)[:200], "."),
     ):
         predictor = Predictor.load(saved(tmp_path / "a.safetensors", {}, **extra))
         with pytest.raises(ConfigError) as caught:
@@ -190,7 +238,7 @@ def test_weights_that_cannot_tell_say_why(tmp_path: Path) -> None:
         assert str(caught.value) == (
             f"ConfigError[C249]: these weights cannot tell what is none of their classes: {why}.\n"
             "  For that they hold what their training pictures look like to the network.\n"
-            "  Fix: --unknown-below 0.5, which goes by the probability alone; or train with a validation part."
+            "  Fix: --unknown-below 0.5, which goes by the probability alone" + more
         )
 
 

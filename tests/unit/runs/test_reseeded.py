@@ -185,10 +185,10 @@ def test_killed_while_the_weights_are_settled(
             raise Killed
         write(path, *rest, **more)
 
-    def armed(self: session.Session) -> None:
+    def armed(self: session.Session, **options: Any) -> None:
         with monkeypatch.context() as patch:
             patch.setattr(settle.files, "write_bytes", deadly)
-            real(self)
+            real(self, **options)
         raise Killed
 
     for at in (2, 3):
