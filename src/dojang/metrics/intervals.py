@@ -270,14 +270,32 @@ def student(level: float, freedom: float) -> float:
     t = quantile(level)
     if not 1 <= freedom < math.inf:
         raise ConfigError("C220", f"student: freedom is {freedom!r}; expected a number from 1.")
-    nodes, weights = np.polynomial.legendre.leggauss(64)
-    scale = math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)
     for _ in range(200):
-        angle = math.atan(t / math.sqrt(freedom))
-        within = scale * angle * float(weights @ np.cos(angle * (nodes + 1) / 2) ** (freedom - 1))
-        density = 2 * scale / math.sqrt(freedom) * math.cos(angle) ** (freedom + 1)
-        step = (level - within) / density
+        step = (level - within(t, freedom)) / _density(t, freedom)
         t += step
         if abs(step) <= 1e-12 * t:
             break
     return t
+
+
+def within(t: float, freedom: float) -> float:
+    """The probability that Student's t lies between -t and t.
+
+    >>> round(within(2.776445, 4), 6)
+    0.95
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(64)
+    angle = math.atan(t / math.sqrt(freedom))
+    places = angle * (nodes + 1) / 2
+    inside = float(np.sum(weights * np.cos(places) ** (freedom - 1)))
+    return _scale(freedom) * angle * inside
+
+
+def _density(t: float, freedom: float) -> float:
+    """Of |t|."""
+    cosine = math.cos(math.atan(t / math.sqrt(freedom)))
+    return float(2 * _scale(freedom) / math.sqrt(freedom) * cosine ** (freedom + 1))
+
+
+def _scale(freedom: float) -> float:
+    return math.exp(math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)) / math.sqrt(math.pi)

@@ -1,0 +1,173 @@
+"""A study on the terminal: its plan, its progress, its table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.cells import cell_len
+
+from dojang.cli.main import print_json
+from dojang.cli.progress import reporter, say
+from dojang.data.manifest import plain
+from dojang.errors import ConfigError
+from dojang.recipe import canonical
+from dojang.runs.recipe import OPTIONS
+from dojang.study import estimate, named, plan, results, study
+from dojang.study.plan import Plan
+from dojang.train.precision import device_named
+
+# lines of a table that are shown; all of them are in table.md
+_SHOWN = 20
+
+
+def show_names() -> None:
+    """A line for each ready-made study."""
+    for name in named.names():
+        found = named.plan(name)
+        say(f"{name:22} {found.title}")
+
+
+def show_text(name: str) -> None:
+    """A ready-made study as it stands in its file."""
+    for line in named.text(name).splitlines():
+        say(line)
+
+
+def begin(what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Read the plan, show it, carry it out."""
+    grid = _grid(own["grid"])
+    source: Path | None = None
+    if grid and data is None and not _is_file(what) and what not in named.names():
+        made, called = (
+            Plan(data=what, grid=grid, recipe=layer, seeds=plan.seeds_of(own["seeds"] or 3, "--seeds")),
+            "study",
+        )
+    else:
+        source = Path(what) if _is_file(what) else None
+        made = plan.read_file(what) if source else named.plan(what)
+        called = Path(what).stem
+        changes: dict[str, Any] = {"recipe": {**made.recipe, **layer}, "grid": {**made.grid, **grid}}
+        changes |= {"data": data} if data is not None else {}
+        changes |= {"seeds": plan.seeds_of(own["seeds"], "--seeds")} if own["seeds"] is not None else {}
+        made = plan.changed(made, **changes)
+    for name in ("judge", "score"):
+        if own[name] is not None:
+            made = plan.changed(made, **{name: plan.one_of(own[name], plan.CHOICES[name], f"--{name}")})
+    if not made.data:
+        raise ConfigError("C280", "the study names no data.", fix=f"dojang study {what} DATA")
+    _show_plan(made)
+    if own["dry_run"]:
+        _show_cost(made, own)
+        return
+    folder = study.begin(
+        made,
+        source=source,
+        project=own["project"],
+        name=own["name"] or called,
+        jobs=own["jobs"],
+        engine=own["engine"],
+        device=own["device"],
+        prune=own["prune"],
+        reporter=reporter(),
+    )
+    show(folder, own["as_json"])
+
+
+def resume(own: Mapping[str, Any]) -> None:
+    """Go on with a study."""
+    given = {name: own[name] for name in ("jobs", "engine", "prune", "as_begun")}
+    show(study.resume(own["resumed"], **given, reporter=reporter()), own["as_json"])
+
+
+def show(folder: Path, as_json: bool) -> None:
+    """The table of a study that is finished, within 80 columns."""
+    made, settings, lines = study.table(folder)
+    if as_json:
+        print_json(
+            {
+                "study": str(folder),
+                "judge": settings.judge,
+                "score": made.score,
+                "cells": [_plain(one) for one in lines],
+            }
+        )
+        return
+    names = [plain(one.cell.name) for one in lines]
+    wide = min(max([*map(cell_len, names), 4]), 34)
+    say(f"{'cell':{wide}}  {'n':>3}  {settings.judge + ' ' + made.score:>16}  beside the best")
+    for name, one in list(zip(names, lines, strict=True))[:_SHOWN]:
+        mean = "-" if math.isnan(one.mean) else f"{one.mean:.4f}"
+        half = "" if one.over is None or math.isnan(one.over.low) else f" ±{(one.over.high - one.over.low) / 2:.4f}"
+        say(f"{_cut(name, wide)}  {len(one.values):>3}  {mean + half:>16}  {results.beside(one)}".rstrip())
+    if len(lines) > _SHOWN:
+        say(f"and {len(lines) - _SHOWN:,} more")
+    for sentence in results.closing(made, settings.judge, lines).split(". "):
+        say(sentence.rstrip(".") + ".")
+    say(f"study  {folder}")
+
+
+def _show_plan(made: Plan) -> None:
+    notes = reporter()
+    cells = f"{made.count:,} combination{'s' * (made.count != 1)}"
+    notes.note(f"study: {made.title or 'of one’s own'}")
+    notes.note(f"plan: {cells} x {len(made.seeds)} seeds = {made.count * len(made.seeds):,} runs on {plain(made.data)}")
+    for name, changes in made.variants.items():
+        told = ", ".join(f"{key} {plan.shown(value)}" for key, value in changes.items()) or "as it is"
+        notes.note(f"  {plain(name)}: {told}")
+    for name, values in made.grid.items():
+        notes.note(f"  {name}: {', '.join(map(plan.shown, values))}")
+    if made.search:
+        notes.note(f"  {made.search.method} search over {', '.join(made.search.space)}")
+
+
+def _show_cost(made: Plan, own: Mapping[str, Any]) -> None:
+    where = str(device_named(own["device"]))
+    count = study.at_once(own["jobs"], made.count * len(made.seeds), where)
+    threads = study.threads_of(count)
+    found = estimate.estimate(made, threads, count)
+    for name, seconds in found.tried.items():
+        say(f"{plain(name)}: about {study.duration(seconds)} a run")
+    for name, why in found.failed.items():
+        say(f"{plain(name)}: cannot be trained: {why}")
+    if found.seconds is not None:
+        say(
+            f"all: about {study.duration(found.seconds)}, {count} at once with {threads} threads each; nothing was kept"
+        )
+
+
+def _grid(words: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+    """From ``field=a,b``; numbers of a list are joined by +, as in conv_dims=32+64,64."""
+    found = {}
+    for word in words:
+        name, is_, text = word.partition("=")
+        if not is_ or not text:
+            raise ConfigError("C200", f"--grid is {word!r}; expected a field and its values.", fix="--grid lr=0.1,0.01")
+        own = canonical(name, OPTIONS, "--grid")
+        found[own] = tuple(OPTIONS[own].read(one.replace("+", ","), "--grid") for one in text.split(","))
+    return found
+
+
+def _is_file(what: str) -> bool:
+    return Path(what).suffix in (".yaml", ".yml")
+
+
+def _cut(name: str, wide: int) -> str:
+    while cell_len(name) > wide:
+        name = name[: -2 if name.endswith("…") else -1].rstrip("…") + "…"
+    return name + " " * (wide - cell_len(name))
+
+
+def _plain(one: results.Line) -> dict[str, Any]:
+    over, beside = one.over, one.against
+    found: dict[str, Any] = {"cell": one.cell.number, "name": one.cell.name, "fields": dict(one.cell.changes)}
+    found |= {"n": len(one.values), "failed": one.failed, "pruned": one.pruned, "values": list(one.values.values())}
+    found |= {"mean": _number(one.mean), "over": over.as_dict() if over else None, "told": one.told}
+    numbers = ("difference", "low", "high", "p", "corrected")
+    return found | {"beside": {name: _number(getattr(beside, name)) for name in numbers} if beside else None}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

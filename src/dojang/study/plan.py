@@ -1,0 +1,315 @@
+"""What a study is to do: read from a file or from flags, checked whole before the first run.
+
+A study trains many networks that differ in chosen fields of the recipe, each with several seeds.  All of them learn
+from, and are judged by, the same pictures, and the seeds are the same for all, so what differs is what was changed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dojang import files, recipe
+from dojang.data.manifest import plain
+from dojang.errors import ConfigError, DojangError, did_you_mean
+from dojang.runs import recipe as recipes
+from dojang.runs.recipe import OPTIONS
+from dojang.study.search import Search
+
+FORMAT = 1
+ENTRIES = (
+    "format",
+    "title",
+    "about",
+    "data",
+    "recipe",
+    "variants",
+    "grid",
+    "search",
+    "seeds",
+    "judge",
+    "score",
+    "inside",
+)
+#: what a study decides itself, for all runs alike
+_OURS = ("project", "name", "exist_ok", "folds", "seeds", "seed", "threads", "device")
+#: what divides the pictures, or says which there are: the same for all runs
+_DIVIDES = ("val", "test", "splits", "data_root", "download", "bad", "allow_leak", "max_pixels")
+#: more are a mistake, or a month
+_MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of what is changed; it is trained with every seed.
+
+    Args:
+        number: From 1.
+        variant: Its variant's name; "" where there are none.
+        fields: What the grid or search chose, by field.
+        changes: Every option in which it differs from the study's recipe.
+    """
+
+    number: int
+    variant: str
+    fields: Mapping[str, Any]
+    changes: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """In words: ``relu, batch_size 16``."""
+        words = [self.variant] if self.variant else []
+        words += [f"{name} {shown(value)}" for name, value in self.fields.items()]
+        return plain(", ".join(words)) or "as it is"
+
+    @property
+    def folder(self) -> str:
+        """Where its runs lie in the study's folder."""
+        return f"cell-{self.number:02}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study before it begins.
+
+    Args:
+        data: A path or a data set's name; "" where it is still to be given.
+        recipe: Options of all runs, checked.
+        variants: Sets of options by name; each is tried.
+        grid: Values by field; every combination is tried, with every variant.
+        search: Draws combinations, instead of a grid.
+        seeds: Of the runs of each cell.
+        judge: The split by whose score cells are ranked; None takes val where there is one, else test.
+        score: Which score.
+        inside: Whether to look into the layers of the first seed's networks.
+    """
+
+    data: str
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    search: Search | None = None
+    seeds: tuple[int, ...] = (0, 1, 2)
+    judge: str | None = None
+    score: str = "top1"
+    inside: bool = False
+    title: str = ""
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        self._check()
+
+    @property
+    def fields(self) -> list[str]:
+        """What the grid or search chooses."""
+        return [*self.grid, *(self.search.space if self.search else ())]
+
+    @property
+    def count(self) -> int:
+        """How many cells there will be."""
+        combinations = 1
+        for values in self.grid.values():
+            combinations *= len(values)
+        return max(len(self.variants), 1) * combinations * (self.search.trials if self.search else 1)
+
+    def cells(self, scores: Sequence[float | None] = ()) -> list[Cell]:
+        """The cells that are known when so many of them have scores: all of a grid, those of a search in batches.
+
+        Args:
+            scores: The mean of each finished cell, in their order; None for one that failed.
+        """
+        drawn: list[Mapping[str, Any]] = [{}]
+        if self.search:
+            drawn = list(self.search.combinations(scores, higher=higher(self.score)))
+        made: list[Cell] = []
+        combinations = [dict(zip(self.grid, values, strict=True)) for values in itertools.product(*self.grid.values())]
+        for fields in drawn:
+            for name, changes in (self.variants or {"": {}}).items():
+                for chosen in combinations:
+                    own = {**chosen, **fields}
+                    made.append(Cell(len(made) + 1, name, own, {**changes, **own}))
+        return made
+
+    def as_dict(self) -> dict[str, Any]:
+        """What study.yaml holds; :func:`read` gives the plan back."""
+        found: dict[str, Any] = {"format": FORMAT, "title": self.title, "about": self.about, "data": self.data}
+        found |= {"recipe": layer(self.recipe), "variants": {name: layer(one) for name, one in self.variants.items()}}
+        found |= {"grid": {name: [written(name, value) for value in values] for name, values in self.grid.items()}}
+        found |= {"search": self.search.as_dict() if self.search else None, "seeds": list(self.seeds)}
+        return found | {"judge": self.judge, "score": self.score, "inside": self.inside}
+
+    def _check(self) -> None:
+        if self.search and (self.grid or self.variants):
+            raise ConfigError("C280", "a study has a search or a grid with variants, not both.", fix="two studies.")
+        if not 1 <= self.count <= _MOST:
+            what = f"{self.count:,} combinations"
+            raise ConfigError("C280", f"the study has {what}; expected 1 to {_MOST:,}.", fix="fewer values a field.")
+        for name in {*self.fields, *(name for one in self.variants.values() for name in one), *self.recipe}:
+            if name in _OURS:
+                how = {"seed": "seeds: 3", "seeds": "seeds: 3", "threads": "--jobs 1"}.get(name, "leave it out")
+                raise ConfigError("C280", f"{name} is not a field of a study: it decides that itself.", fix=how)
+        for name in {*self.fields, *(name for one in self.variants.values() for name in one)}:
+            if name in _DIVIDES:
+                raise ConfigError(
+                    "C280",
+                    f"{name} cannot differ within a study: its runs all learn from the same pictures.",
+                    fix="put it under recipe, or make two studies.",
+                )
+            if any(name in one for one in self.variants.values()) and name in self.fields:
+                raise ConfigError(
+                    "C280", f"{name} is both in the grid and in a variant.", fix="leave it in one of them."
+                )
+        if self.search:
+            # what it draws is within what was checked
+            return
+        for cell in self.cells():
+            try:
+                recipes.resolve([{**self.recipe, **cell.changes}])
+            except DojangError as error:
+                raise ConfigError(error.code, f"cell {cell.name!r}: {error.what}", fix=error.fix) from None
+
+
+def read_file(path: str | Path) -> Plan:
+    """The plan of a study file.
+
+    Raises:
+        ConfigError: C221 where it cannot be read; C280 for what is no study; C201 and C202 for fields and values that
+            no recipe has, naming the place.
+    """
+    try:
+        text = files.read_text(path)
+    except OSError as error:
+        raise ConfigError("C221", f"cannot read {str(path)!r}: {error.strerror}.") from None
+    return read(text, str(path))
+
+
+def read(text: str, where: str) -> Plan:
+    """The plan that a study file's text says. Raises as :func:`read_file`."""
+    import yaml
+
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError("C207", f"{where} is not valid YAML: {error}.") from None
+    if not isinstance(found, dict):
+        raise ConfigError("C280", f"{where} is no study.", fix="format: 1, data: digits, grid: {lr: [0.1, 0.01]}")
+    for name in found:
+        if name not in ENTRIES:
+            meant = did_you_mean(str(name), ENTRIES)
+            field_ = str(name) in OPTIONS
+            hint = " It is an option of the runs: it belongs under recipe, variants or grid." if field_ else meant
+            raise ConfigError("C280", f"unknown entry {str(name)!r} in {where}.{hint}")
+    if isinstance(found.get("format"), int) and found["format"] > FORMAT:
+        raise ConfigError("C213", f"{where} was written by a newer dojang (format {found['format']}).")
+    tables = {name: _table(found.get(name), f"{where}, {name}") for name in ("recipe", "variants", "grid")}
+    variants = {
+        str(name): recipe.read(_table(one, f"{where}, variant {name}"), OPTIONS, f"{where}, variant {name}")
+        for name, one in tables["variants"].items()
+    }
+    grid = {}
+    for name, values in tables["grid"].items():
+        own = recipe.canonical(str(name), OPTIONS, f"{where}, grid")
+        if not isinstance(values, list) or not values:
+            raise ConfigError("C280", f"{where}, grid: {name} is {values!r}; expected values.", fix=f"{name}: [A, B]")
+        grid[own] = tuple(OPTIONS[own].read(value, f"{where}, grid") for value in values)
+        if len(set(map(repr, grid[own]))) < len(grid[own]):
+            raise ConfigError("C280", f"{where}, grid: {name} has the same value twice.")
+    given = found.get("search")
+    return Plan(
+        data=_word(found.get("data"), f"{where}, data"),
+        recipe=recipe.read(tables["recipe"], OPTIONS, f"{where}, recipe"),
+        variants=variants,
+        grid=grid,
+        search=None if given is None else Search.read(_table(given, f"{where}, search"), f"{where}, search"),
+        seeds=seeds_of(found.get("seeds", 3), where),
+        judge=one_of(found.get("judge"), CHOICES["judge"], f"{where}, judge"),
+        score=one_of(found.get("score") or "top1", SCORES, f"{where}, score") or "top1",
+        inside=bool(found.get("inside", False)),
+        title=_word(found.get("title"), f"{where}, title"),
+        about=_word(found.get("about"), f"{where}, about"),
+    )
+
+
+#: by which cells can be ranked; of the last two less is better
+SCORES = ("top1", "balanced_accuracy", "macro_f1", "roc_auc", "average_precision", "log_loss", "brier")
+
+
+CHOICES = {"judge": ("val", "test"), "score": SCORES}
+
+
+def higher(score: str) -> bool:
+    """Whether more of a score is better."""
+    return score not in ("log_loss", "brier")
+
+
+def seeds_of(value: Any, where: str) -> tuple[int, ...]:
+    """Seeds from a count or a list.
+
+    >>> seeds_of(2, "x"), seeds_of([5, 7], "x")
+    ((0, 1), (5, 7))
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000:
+        return tuple(range(value))
+    whole = isinstance(value, list) and value and all(isinstance(one, int) and 0 <= one < 2**31 for one in value)
+    if whole and len(set(value)) == len(value):
+        return tuple(value)
+    raise ConfigError("C280", f"{where}: seeds is {value!r}; expected their number, or a list of them.", fix="seeds: 3")
+
+
+def shown(value: Any) -> str:
+    """A value in words.
+
+    >>> shown((32, 64)), shown(0.001), shown(True), shown(None)
+    ('32,64', '0.001', 'on', 'default')
+    """
+    if value is None:
+        return "default"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, (tuple, list)):
+        return ",".join(map(shown, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def changed(plan: Plan, **given: Any) -> Plan:
+    """The plan with some entries replaced, and checked again."""
+    return dataclasses.replace(plan, **given)
+
+
+def _table(value: Any, where: str) -> dict[Any, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ConfigError("C280", f"{where} is {value!r}; expected lines of 'name: value'.")
+    return value
+
+
+def _word(value: Any, where: str) -> str:
+    if value is not None and not isinstance(value, str):
+        raise ConfigError("C280", f"{where} is {value!r}; expected words.")
+    return (value or "").strip()
+
+
+def one_of(value: Any, known: Sequence[str], where: str) -> str | None:
+    """A word that must be one of some; None stays. Raises C280."""
+    if value is None or value in known:
+        return None if value is None else str(value)
+    raise ConfigError(
+        "C280", f"{where} is {value!r}; expected one of {', '.join(known)}.{did_you_mean(str(value), known)}"
+    )
+
+
+def written(name: str, value: Any) -> Any:
+    """The value of an option as YAML and JSON can hold it, such that reading it gives it back."""
+    if OPTIONS[name].facts["unit"] == "duration" and value is not None:
+        return f"{value!r}s"
+    return list(value) if isinstance(value, tuple) else value
+
+
+def layer(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as :func:`written`."""
+    return {name: written(name, value) for name, value in values.items()}

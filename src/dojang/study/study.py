@@ -1,0 +1,318 @@
+"""A study carried out: the pictures divided once, every run, the table. Killed at any moment it goes on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dojang import files, folders, recipe
+from dojang.data import division, split
+from dojang.data.ahead import cores
+from dojang.data.manifest import Manifest
+from dojang.data.prepare import bad_pictures, inspect
+from dojang.errors import ConfigError, TrainError
+from dojang.runs import folder as run_folder
+from dojang.runs import recipe as recipes
+from dojang.runs import train
+from dojang.runs.signals import asking
+from dojang.study import engines, results
+from dojang.study.plan import Cell, Plan, layer, read_file
+from dojang.study.results import Row
+from dojang.study.work import Job, Outcome, finished
+from dojang.train.log import Reporter, Silent
+from dojang.train.precision import device_named
+
+#: what a study folder holds, beside its runs
+PLAN, STATE, SPLITS, LOCK = "study.yaml", "state.json", "splits.csv", ".lock"
+FORMAT = 1
+SEED = run_folder.SEED
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was decided when a study began, and holds to its end.
+
+    Args:
+        data: A path or a data set's name.
+        judge: The split whose scores rank the cells.
+        threads: Of each run: they decide its bits.
+        device: Where the runs are trained.
+        source: The study file it began from; "" for one made of flags.
+        digest: Of that file.
+    """
+
+    data: str
+    judge: str
+    threads: int
+    device: str
+    source: str = ""
+    digest: str = ""
+
+
+def at_once(jobs: int | None, count: int, device: str) -> int:
+    """How many runs go side by side: as many as the machine has cores, one on a GPU, unless it is said."""
+    if jobs is None:
+        jobs = 1 if device.startswith("cuda") else min(cores(), 8)
+    return max(1, min(jobs, count))
+
+
+def threads_of(count: int) -> int:
+    """Threads of each of so many runs side by side."""
+    return max(1, cores() // count)
+
+
+def table(folder: Path) -> tuple[Plan, Settings, list[results.Line]]:
+    """What a study found so far, best first. Raises C281 where the folder is no study."""
+    plan, settings = load(folder)
+    ended = _Ended(folder, plan, settings, Silent())
+    cells = plan.cells()
+    if plan.search:
+        while len(more := plan.cells(ended.means())) > len(cells):
+            cells = more
+    for cell in cells:
+        for seed in plan.seeds:
+            ended.knows(cell, seed)
+    return plan, settings, results.lines(plan, settings.judge, cells, ended.rows)
+
+
+def begin(
+    plan: Plan,
+    *,
+    source: str | Path | None = None,
+    project: str | Path = "runs/study",
+    name: str = "study",
+    jobs: int | None = None,
+    engine: str = "processes",
+    device: str = "auto",
+    prune: bool = False,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Carry out a study.
+
+    Args:
+        plan: With its data.
+        source: The file that it was read from, which then must not change until the study is finished.
+        jobs: Runs side by side; None takes one a core, each with one thread.
+        engine: "processes" or "ray".
+        prune: Stop runs that are hopeless; they are in no table.
+
+    Returns:
+        The study's folder.
+
+    Raises:
+        ConfigError: C280 for a plan without data; C250 for an engine that is not installed.
+        DataError: Of the data.
+        TrainError: T320 when stopped by a signal; ``resume`` goes on.
+    """
+    reporter = reporter or Silent()
+    if not plan.data:
+        raise ConfigError("C280", "the study names no data.", fix="dojang study FILE DATA")
+    where = str(device_named(device))
+    side_by_side = at_once(jobs, plan.count * len(plan.seeds), where)
+    threads = threads_of(side_by_side)
+    manifest = divided(plan, threads, reporter)
+    counts = manifest.counts()
+    judge = plan.judge or ("val" if sum(counts.get("val", {}).values()) else "test")
+    if not sum(counts.get(judge, {}).values()):
+        raise ConfigError(
+            "C280", f"the data has no {judge!r} pictures to judge by.", fix="judge: test, or val: 0.1 under recipe"
+        )
+    settings = Settings(_place(plan.data), judge, threads, where, *_source(source))
+    place = folders.numbered(run_folder.outside(project, plan.data), name)
+    files.write_text(place / SPLITS, manifest.to_csv())
+    files.write_text(place / PLAN, recipe.dump_yaml(plan.as_dict()))
+    files.write_json(place / STATE, {"format": FORMAT, **dataclasses.asdict(settings)})
+    return _carry(place, plan, settings, side_by_side, engine, prune, reporter)
+
+
+def resume(
+    folder: str | Path,
+    *,
+    jobs: int | None = None,
+    engine: str = "processes",
+    prune: bool = False,
+    as_begun: bool = False,
+    reporter: Reporter | None = None,
+) -> Path:
+    """Go on with a study that was stopped; of one that is finished the table is made again.
+
+    Args:
+        as_begun: Go on by the plan in the folder although the file that it was read from has changed.
+
+    Raises:
+        ConfigError: C281 for what is no study, C282 where its file has changed.
+    """
+    place = Path(folder)
+    plan, settings = load(place)
+    source = Path(settings.source)
+    if settings.source and not as_begun and source.exists() and _source(source)[1] != settings.digest:
+        raise ConfigError(
+            "C282",
+            f"{settings.source!r} has changed since the study in {str(place)!r} began.",
+            context=f"It can go on by the plan that it began with: {place / PLAN}.",
+            fix=f"dojang study --resume {shlex.quote(str(place))} --as-begun; or begin another study.",
+        )
+    count = at_once(jobs, plan.count * len(plan.seeds), settings.device)
+    return _carry(place, plan, settings, count, engine, prune, reporter or Silent())
+
+
+def load(folder: Path) -> tuple[Plan, Settings]:
+    """The plan and settings of a study's folder. Raises C281 where it is none, C223 where a file of it is broken."""
+    if not (folder / PLAN).exists() or not (folder / STATE).exists():
+        raise ConfigError(
+            "C281",
+            f"{str(folder)!r} is no study: it holds no {PLAN}.",
+            fix="give the folder that dojang study printed.",
+        )
+    try:
+        found = json.loads(files.read_text(folder / STATE))
+        known = {field.name for field in dataclasses.fields(Settings)}
+        if found["format"] > FORMAT:
+            raise ConfigError("C213", f"{str(folder)!r} was written by a newer dojang (format {found['format']}).")
+        settings = Settings(**{name: value for name, value in found.items() if name in known})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigError("C223", f"{str(folder / STATE)!r} is not as dojang wrote it: {error}.") from None
+    return read_file(folder / PLAN), settings
+
+
+def divided(plan: Plan, threads: int, reporter: Reporter) -> Manifest:
+    """The pictures of a study, each in its part: divided once for all runs, by the first seed."""
+    options = recipes.resolve([plan.recipe]).data
+    manifest = train.open_data(plan.data, options.data_root, options.download)
+    if options.splits is not None:
+        manifest = division.given(manifest, options.splits)
+    total = len(manifest)
+    manifest, _, bad = inspect(manifest, options.max_pixels, threads, lambda n: reporter.preparing("reading", n, total))
+    if bad and options.bad == "stop":
+        raise bad_pictures(bad, total, "")
+    if options.splits is None:
+        manifest = split.assign(manifest, val=options.val, test=options.test, seed=plan.seeds[0])
+    reporter.note(f"data: {split.describe(manifest)}, the same for all runs")
+    return manifest
+
+
+def jobs_of(place: Path, plan: Plan, settings: Settings, cells: list[Cell], prune: bool) -> list[tuple[Cell, int, Job]]:
+    """Every run of some cells: cell, seed, job; the first seed of all cells comes first."""
+    ours: dict[str, Any] = {"splits": str((place / SPLITS).absolute()), "val": None, "test": None}
+    ours |= {"threads": settings.threads, "device": settings.device}
+    made = []
+    for seed in plan.seeds:
+        for cell in cells:
+            options = layer({**plan.recipe, **cell.changes}) | ours | {"seed": seed}
+            folder = str((place / cell.folder / SEED.format(seed)).absolute())
+            made.append((cell, seed, Job(folder, settings.data, options, prune, plan.score)))
+    return made
+
+
+def _carry(
+    place: Path, plan: Plan, settings: Settings, count: int, engine: str, prune: bool, reporter: Reporter
+) -> Path:
+    with files.locked(place / LOCK, f"{str(place)!r}"), asking() as stop:
+        ended = _Ended(place, plan, settings, reporter)
+        while True:
+            cells = plan.cells(ended.means())
+            todo = [one for one in jobs_of(place, plan, settings, cells, prune) if not ended.knows(one[0], one[1])]
+            if not todo or stop.signal:
+                break
+            ended.left = len(todo) + len(plan.seeds) * (plan.count - len(cells))
+            done = engines.run(
+                [job for _, _, job in todo],
+                engine=engine,
+                at_once=count,
+                threads=settings.threads,
+                stopped=lambda: bool(stop.signal),
+            )
+            for number, outcome in done:
+                ended.add(todo[number][0], todo[number][1], outcome)
+        if stop.signal:
+            error = TrainError(
+                "T320",
+                f"stopped by {'Ctrl-C' if stop.signal == 2 else f'signal {stop.signal}'}; what was done is kept.",
+                fix=f"dojang study --resume {shlex.quote(str(place))}",
+            )
+            error.exit_code = 128 + stop.signal
+            raise error
+        results.write(place, plan, settings.judge, cells, ended.rows)
+    return place
+
+
+class _Ended:
+    """The runs that came to an end, in runs.csv and in mind."""
+
+    def __init__(self, place: Path, plan: Plan, settings: Settings, reporter: Reporter) -> None:
+        self.place, self.plan, self.settings, self.reporter = place, plan, settings, reporter
+        self.left, self._began, self._done = 0, time.perf_counter(), 0
+        known = {row.key: row for row in results.rows(place)}
+        #: by cell and seed; what is finished on the disk counts, whatever a table says
+        self.rows: dict[tuple[int, int], Row] = {}
+        for key, row in known.items():
+            if row.status in ("failed", "pruned"):
+                self.rows[key] = row
+
+    def knows(self, cell: Cell, seed: int) -> bool:
+        """Whether a run has come to its end; one that failed is not tried again, and neither is one that was stopped
+        as hopeless."""
+        key = cell.number, seed
+        if key not in self.rows:
+            folder = self.place / cell.folder / SEED.format(seed)
+            if finished(folder):
+                self.rows[key] = results.row(self.place, self.plan, cell, seed, Outcome("done"))
+        return key in self.rows
+
+    def add(self, cell: Cell, seed: int, outcome: Outcome) -> None:
+        """A run that has come to its end just now."""
+        if outcome.status == "stopped":
+            return
+        row = results.row(self.place, self.plan, cell, seed, outcome)
+        self.rows[row.key] = row
+        results.write_rows(self.place, self.plan, list(self.rows.values()))
+        self._done, self.left = self._done + 1, self.left - 1
+        total = self.plan.count * len(self.plan.seeds)
+        spent = time.perf_counter() - self._began
+        left = f"; about {duration(spent / self._done * self.left)} left" if self.left > 0 else ""
+        self.reporter.note(f"[{len(self.rows)}/{total}] {cell.name}, seed {seed}: {self._said(row)}{left}")
+
+    def means(self) -> list[float | None]:
+        """The mean score of each cell all of whose runs have come to their end, in order."""
+        found: list[float | None] = []
+        number = 1
+        while all((number, seed) in self.rows for seed in self.plan.seeds):
+            values = [self.rows[number, seed].score(self.settings.judge, self.plan.score) for seed in self.plan.seeds]
+            known = [value for value in values if value is not None]
+            found.append(sum(known) / len(known) if known else None)
+            number += 1
+        return found
+
+    def _said(self, row: Row) -> str:
+        if row.status != "done":
+            return row.status + (f": {row.error[:120]}" if row.error else "")
+        score = row.score(self.settings.judge, self.plan.score)
+        told = "-" if score is None else f"{score:.4f}"
+        return f"{self.settings.judge} {self.plan.score} {told}  {row.seconds:.1f} s"
+
+
+def duration(seconds: float) -> str:
+    """In words: 45 s, 12 min, 3.5 h."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def _place(data: str) -> str:
+    path = Path(data)
+    return str(path.absolute()) if path.exists() else data
+
+
+def _source(source: str | Path | None) -> tuple[str, str]:
+    if source is None:
+        return "", ""
+    return str(Path(source).absolute()), files.sha256(Path(source).read_bytes())
