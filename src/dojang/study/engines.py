@@ -141,7 +141,7 @@ def work(lines: Iterable[str], out: Any) -> None:
     """What a worker does: a job for each line, an outcome for each job."""
     for line in lines:
         found = carry_out(Job(**json.loads(line)))
-        out.write(_MARK + json.dumps(found.as_dict()) + "\n")
+        out.write("\n" + _MARK + json.dumps(found.as_dict()) + "\n")
         out.flush()
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from dojang import folders
 from dojang.errors import DojangError
 from dojang.runs import recipe as recipes
 from dojang.runs import train, validate
@@ -65,10 +64,10 @@ def _run(plan: Plan, cell: Cell, threads: int) -> float:
     """Seconds that a run would take."""
     options = {**plan.recipe, **cell.changes}
     budget = recipes.resolve([options]).train.time
-    with tempfile.TemporaryDirectory() as place:
+    with folders.scratch() as place:
         given = layer({name: value for name, value in options.items() if name not in ("epochs", "patience")})
         given |= {"time": f"{SECONDS}s", "threads": threads, "seed": plan.seeds[0]}
-        given |= {"project": str(Path(place, "runs")), "name": "trial"}
+        given |= {"project": str(place / "runs"), "name": "trial"}
         began = time.perf_counter()
         folder = train.begin(plan.data, [read_layer(given, "the study")])
         around = time.perf_counter() - began

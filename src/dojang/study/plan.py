@@ -160,9 +160,7 @@ class Plan:
                     fix="put it under recipe, or make two studies.",
                 )
             if any(name in one for one in self.variants.values()) and name in self.fields:
-                raise ConfigError(
-                    "C280", f"{name} is both in the grid and in a variant.", fix="leave it in one of them."
-                )
+                raise ConfigError("C280", f"{name} is in the grid and in a variant.", fix="leave it in one of them.")
         if self.search:
             # what it draws is within what was checked
             return

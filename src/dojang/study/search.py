@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from dojang import seeds
 from dojang.errors import ConfigError, did_you_mean
 from dojang.recipe import canonical
@@ -108,7 +110,7 @@ class Search:
     def _random(self, number: int) -> dict[str, Any]:
         drawn = {}
         for name, one in self.space.items():
-            share = float(seeds.uniform(seeds.key(self.seed, "search", name), number))
+            share = float(seeds.uniform(seeds.key(self.seed, "search", name), np.array([number]))[0])
             drawn[name] = one.at(share) if isinstance(one, Span) else one[min(int(share * len(one)), len(one) - 1)]
         return drawn
 

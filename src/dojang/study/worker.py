@@ -20,8 +20,7 @@ def main() -> None:
     """Work until the input ends."""
     lines: queue.Queue[str] = queue.Queue()
     # nothing but outcomes goes to the study; what a network prints goes where the study's own words go
-    out = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
+    out, sys.stdout = sys.stdout, sys.stderr
     busy = threading.Event()
     # Ctrl-C reaches all processes of a terminal; a run that is under way takes notice of it, and nothing else does
     signal.signal(signal.SIGINT, signal.SIG_IGN)

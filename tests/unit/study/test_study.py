@@ -1,0 +1,199 @@
+"""A study from its plan to its table: the same pictures for all, failures told, nothing lost when it is killed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dojang.cli.main import main
+from dojang.errors import ConfigError, TrainError
+from dojang.study import engines, study, work
+from dojang.study.plan import Plan, read_file
+from dojang.study.work import Job, Outcome
+
+TINY: dict[str, Any] = {
+    "model": "mnist-cnn",
+    "conv_dims": (3, 4),
+    "hidden_dims": (6,),
+    "epochs": 2,
+    "val": 60,
+    "train_sample": 0,
+    "familiar": False,
+}
+
+
+def plan_of(data: Path, **more: Any) -> Plan:
+    given: dict[str, Any] = {"recipe": TINY, "grid": {"batch_size": (10, 30)}, "seeds": (0, 1)}
+    return Plan(data=str(data), **(given | more))
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    return rows_of(folder / "table.csv")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
+
+
+def test_all_runs_have_the_same_pictures(stripes: Path, tmp_path: Path, here: list[str]) -> None:
+    folder = study.begin(plan_of(stripes), project=tmp_path, jobs=1)
+    runs = rows_of(folder / "runs.csv")
+    assert [(row["cell"], row["seed"], row["status"]) for row in runs] == [
+        ("1", "0", "done"), ("1", "1", "done"), ("2", "0", "done"), ("2", "1", "done")
+    ]  # fmt: skip
+    splits = {path.read_bytes() for path in folder.glob("cell-*/seed-*/splits.csv")}
+    assert splits == {(folder / "splits.csv").read_bytes()}
+    scores = {}
+    for row in runs:
+        metrics = json.loads((folder / f"cell-0{row['cell']}" / f"seed-{row['seed']}" / "metrics.json").read_text())
+        assert float(row["val/top1"]) == metrics["val"]["top1"]["value"]
+        scores.setdefault(row["cell"], []).append(float(row["val/top1"]))
+    lines = table(folder)
+    assert {row["cell"]: float(row["mean"]) for row in lines} == {cell: sum(v) / 2 for cell, v in scores.items()}
+    assert lines[0]["told"] == "best" and float(lines[0]["mean"]) >= float(lines[1]["mean"])
+    assert [row["batch_size"] for row in sorted(lines, key=lambda row: row["cell"])] == ["10", "30"]
+    # nothing in it tells how long it took
+    assert "seconds" not in (folder / "table.csv").read_text()
+
+
+class Killed(BaseException):
+    """What no code catches."""
+
+
+def test_killed_twice_it_ends_with_the_same_table(
+    stripes: Path, tmp_path: Path, here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = study.begin(plan_of(stripes), project=tmp_path, name="whole", jobs=1)
+    real = work.train.begin
+    begun = [0]
+
+    def dies(*args: Any, **options: Any) -> Any:
+        begun[0] += 1
+        if begun[0] == 2:
+            raise Killed
+        return real(*args, **options)
+
+    monkeypatch.setattr(work.train, "begin", dies)
+    with pytest.raises(Killed):
+        study.begin(plan_of(stripes), project=tmp_path, name="killed", jobs=1)
+    begun[0] = 0
+    folder = tmp_path / "killed"
+    with pytest.raises(Killed):
+        study.resume(folder)
+    monkeypatch.setattr(work.train, "begin", real)
+    # a table that was lost is no loss: the runs are
+    (folder / "runs.csv").unlink()
+    done = len(here)
+    study.resume(folder)
+    assert len(here) - done == 2
+    for name in ("table.csv", "table.md"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    # finished: nothing is trained again
+    done = len(here)
+    study.resume(folder)
+    assert len(here) == done
+
+
+def test_a_run_that_fails_is_told_and_the_others_go_on(stripes: Path, tmp_path: Path, here: list[str]) -> None:
+    # a switch that this network does not have
+    given = {"grid": {}, "variants": {"good": {}, "bad": {"shortcut": "none"}}}
+    folder = study.begin(plan_of(stripes, **given), project=tmp_path, jobs=1)
+    good, bad = table(folder)
+    assert (good["variant"], good["n"], good["failed"], good["told"]) == ("good", "2", "0", "best")
+    assert (bad["variant"], bad["n"], bad["failed"], bad["mean"]) == ("bad", "0", "2", "")
+    runs = rows_of(folder / "runs.csv")
+    assert runs[-1]["error"].startswith("C2") and "shortcut" in runs[-1]["error"]
+    assert "| bad | 0 (2 failed) | - | - |" in (folder / "table.md").read_text()
+    done = len(here)
+    study.resume(folder)
+    assert len(here) == done
+
+
+def test_stopped_by_somebody_it_says_how_to_go_on(
+    stripes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(jobs: list[Job], **options: Any) -> Iterator[tuple[int, Outcome]]:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGTERM)
+        yield 0, Outcome("stopped")
+
+    monkeypatch.setattr(engines, "run", run)
+    with pytest.raises(TrainError, match=r"T320.*stopped by signal 15; what was done is kept") as caught:
+        study.begin(plan_of(stripes), project=tmp_path, jobs=1)
+    assert caught.value.exit_code == 143 and caught.value.fix == f"dojang study --resume {tmp_path / 'study'}"
+    assert not (tmp_path / "study" / "table.csv").exists()
+
+
+def test_a_file_that_changed_is_another_study(stripes: Path, tmp_path: Path, here: list[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        f"data: {stripes}\nrecipe: {{model: mlp, epochs: 1, val: 60}}\ngrid: {{batch_size: [10]}}\nseeds: 1\n"
+    )
+    folder = study.begin(read_file(file), source=file, project=tmp_path, jobs=1)
+    file.write_text(file.read_text().replace("[10]", "[10, 20]"))
+    with pytest.raises(ConfigError, match=r"C282.*has changed since the study") as caught:
+        study.resume(folder)
+    assert caught.value.fix.startswith(f"dojang study --resume {folder} --as-begun")
+    study.resume(folder, as_begun=True)
+    assert len(table(folder)) == 1
+    file.unlink()
+    study.resume(folder)
+
+
+def test_what_is_no_study_is_refused(tmp_path: Path, stripes: Path) -> None:
+    with pytest.raises(ConfigError, match="C281"):
+        study.resume(tmp_path)
+    with pytest.raises(ConfigError, match=r"C280.*names no data"):
+        study.begin(Plan(data="", grid={"lr": (0.1,)}), project=tmp_path)
+    with pytest.raises(ConfigError, match=r"C280.*no 'val' pictures"):
+        study.begin(plan_of(stripes, recipe=TINY | {"val": "none"}, judge="val"), project=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_runs_of_one_seed_tell_nothing_apart(stripes: Path, tmp_path: Path, here: list[str]) -> None:
+    folder = study.begin(plan_of(stripes, seeds=(3,)), project=tmp_path, jobs=1)
+    assert [row["told"] for row in table(folder)] == ["best", ""]
+    assert "One run each: nothing can be told apart from luck." in (folder / "table.md").read_text()
+
+
+def test_on_the_command_line(
+    stripes: Path, tmp_path: Path, here: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["study", str(stripes), "--grid", "conv_dims=3,3+4", "--seeds", "2", "--jobs", "1", "--val", "60"]
+    words += ["--model", "mnist-cnn", "--epochs", "1", "--hidden-dims", "6", "--no-familiar"]
+    assert main(words) == 0
+    told = capsys.readouterr()
+    assert "plan: 2 combinations x 2 seeds = 4 runs" in told.err and "[4/4] conv_dims 3,4, seed 1: val top1" in told.err
+    assert told.out.splitlines()[0].split() == ["cell", "n", "val", "top1", "beside", "the", "best"]
+    assert told.out.endswith("study  runs/study/study\n") and max(map(len, told.out.splitlines()[:3])) <= 80
+    shutil.rmtree(tmp_path / "runs" / "study" / "study" / "cell-02" / "seed-1")
+    (tmp_path / "runs" / "study" / "study" / "runs.csv").unlink()
+    assert main(["study", "--resume", "runs/study/study", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["n"] for one in found["cells"]] == [2, 2] and found["score"] == "top1"
+    assert main(["study"]) == 2 and main(["study", "nothing-like-it"]) == 2
+    assert main(["study", str(stripes), "--grid", "lr"]) == 2
+    assert main(["study", "--list"]) == 0 and "batch-by-optimizer" in capsys.readouterr().out
+    assert main(["study", "--print", "batch-by-optimizer"]) == 0 and "grid:" in capsys.readouterr().out
+
+
+def test_a_dry_run_says_what_it_costs_and_leaves_nothing(
+    stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dojang.study.estimate.SECONDS", 0.2)
+    words = ["study", str(stripes), "--grid", "model=mnist-cnn,resnet20", "--shortcut", "none", "--val", "60"]
+    assert main([*words, "--epochs", "3", "--dry-run"]) == 0
+    told = capsys.readouterr().out
+    assert "model resnet20: about " in told and "model mnist-cnn: cannot be trained: C2" in told
+    assert "all: about " in told and not (tmp_path / "runs").exists()
