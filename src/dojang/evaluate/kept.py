@@ -109,6 +109,7 @@ def _labels(folder: Path, split: str, rows: list[answered.Answer]) -> tuple[str,
         text = files.read_text(folder / "per_class.csv")
     except OSError:
         text = "class,split\n"
-    named = [row["class"] for row in csv.DictReader(io.StringIO(text, newline="")) if row["split"] == split]
+    told = csv.DictReader(io.StringIO(text, newline=""))
+    named = [row["class"] for row in told if row.get("split") == split and row.get("class")]
     occur = sorted({label for row in rows for label in (row.true, row.predicted)} - set(named))
     return (*named, *occur)

@@ -13,7 +13,7 @@ from typing import Any
 
 import dojang
 from dojang import files
-from dojang.data.manifest import SplitRow, plain, read_splits
+from dojang.data.manifest import SplitRow, pasted, plain, read_splits
 from dojang.report.story import Story
 from dojang.report.text import Words, number
 from dojang.runs import folder as names
@@ -141,7 +141,9 @@ def _training(story: Story) -> str:
 
 def _evaluation(story: Story) -> str:
     if not story.splits:
-        return _section("Evaluation", "This run has no scores yet.")
+        again = f"`dojang val {_code(pasted(str(story.folder)))}`"
+        unscored = f"Its scores are not here (metrics.json); {again} makes them anew."
+        return _section("Evaluation", unscored if story.finished else "This run has no scores yet.")
     t, split = Words("en"), story.splits[0]
     lines = ["| score | value | 95 % interval |", "|---|---|---|"]
     for name, one in story.scores(split).items():

@@ -106,7 +106,7 @@ def make(
     context["contents"] = [headings.get(key, (key, t(key) if t.has(key) else "")) for key in there]
     html = _render(context)
     seconds = time.perf_counter() - began
-    return Page(html, len(found), tuple(sentence for sentence, _ in warnings), seconds)
+    return Page(html, len(found), tuple(f"{sentence} {command}".rstrip() for sentence, command in warnings), seconds)
 
 
 def _mistakes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -118,3 +119,14 @@ def number(value: float | None) -> str:
     if value and abs(value) < 1e-3:
         return f"{value:.3g}"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def alike(values: Sequence[float | None]) -> list[str]:
+    """Numbers that stand beside each other, all with as many decimals as the smallest needs.
+
+    >>> alike([0.5, 0.0123, None]), alike([0.5, 0.0004])
+    (['0.5000', '0.0123', '–'], ['0.500000', '0.000400'])
+    """
+    there = [abs(value) for value in values if value is not None and value == value]
+    digits = 1 if max(there, default=0) >= 100 else 6 if any(0 < value < 1e-3 for value in there) else 4
+    return ["–" if value is None or value != value else f"{value:,.{digits}f}" for value in values]
