@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from dojang.evaluate.kept import JUDGING
 #: what metrics.json calls runs of one recipe that were put together
 REPEATS = ("folds", "seeds")
 _ENDS = ("value", "low", "high")
+_PART = re.compile(r"(fold|seed)-[0-9]+")
 
 
 def metrics(folder: Path) -> dict[str, Any]:
@@ -35,6 +37,17 @@ def metrics(folder: Path) -> dict[str, Any]:
         f"cannot read {plain(str(path))!r}: it is not as dojang wrote it ({wrong}).",
         fix=f"bring back the file, or: {aside(path)} && {again}",
     )
+
+
+def repeated(found: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """("folds" or "seeds", what metrics.json says of them) where several runs were put together."""
+    return next(((kind, found[kind]) for kind in REPEATS if kind in found), None)
+
+
+def parts(found: Mapping[str, Any]) -> list[str]:
+    """Names of the runs that were put together; one that leads elsewhere was not written by dojang."""
+    of = repeated(found)
+    return [run["name"] for run in of[1].get("runs", []) if _PART.fullmatch(run["name"])] if of else []
 
 
 def aside(path: Path) -> str:
@@ -100,7 +113,8 @@ def _of_temperature(found: Mapping[str, Any]) -> Iterator[str]:
 
 def _of_runs(kind: str, found: Mapping[str, Any]) -> Iterator[str]:
     runs, others = found.get("runs", []), found.get("others", {})
-    if not isinstance(runs, list) or not all(isinstance(run, dict) and isinstance(run.get("name"), str) for run in runs):
+    named = isinstance(runs, list) and all(isinstance(run, dict) and isinstance(run.get("name"), str) for run in runs)
+    if not named:
         yield f"{kind}: runs is {_told(runs)}"
         return
     yield from (text for run in runs for text in _counted(f"{kind}: {run['name']}", run, "n"))

@@ -12,6 +12,7 @@ from dojang import files
 from dojang.errors import ConfigError
 from dojang.report import card, page, story
 from dojang.report.page import Page
+from dojang.report.text import Words
 from dojang.runs import folder as names
 from dojang.runs.api import Run
 
@@ -41,6 +42,8 @@ class Report:
     def __init__(
         self, run: Run | str | os.PathLike[str], *, lang: str = "en", data: Any = None, threads: int | None = None
     ) -> None:
+        # another language is refused before anything is read
+        Words(lang)
         self.story = story.read(run.path if isinstance(run, Run) else Path(run))
         self.lang, self._data, self._threads = lang, data, threads
         self._page: Page | None = None

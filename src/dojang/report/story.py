@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,15 +15,11 @@ from dojang.data.manifest import plain
 from dojang.errors import ConfigError
 from dojang.evaluate import kept, sound
 from dojang.evaluate.kept import Kept
-from dojang.evaluate.sound import REPEATS
 from dojang.models import weights
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
 from dojang.train.log import read_table
-
-# what dojang calls the runs in a run folder; a name that leads elsewhere was not written by it
-_PART = re.compile(r"(fold|seed)-[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -101,7 +96,7 @@ class Story:
     @property
     def repeated(self) -> tuple[str, dict[str, Any]] | None:
         """("folds" or "seeds", what metrics.json says of them) where several runs were put together."""
-        return next(((kind, self.metrics[kind]) for kind in REPEATS if kind in self.metrics), None)
+        return sound.repeated(self.metrics)
 
     def scores(self, split: str) -> dict[str, dict[str, Any]]:
         """The scores of a split that are a number with an interval, by name."""
@@ -122,9 +117,7 @@ def read(run: str | Path) -> Story:
     folder = names.find(run)
     recipe, facts = recipes.load(folder / names.ARGS)
     metrics = sound.metrics(folder)
-    made = [one["name"] for kind in REPEATS for one in metrics.get(kind, {}).get("runs", [])]
-    inside = [name for name in made if _PART.fullmatch(name)]
-    parts = [read(folder / name) for name in inside if (folder / name / names.ARGS).exists()]
+    parts = [read(folder / name) for name in sound.parts(metrics) if (folder / name / names.ARGS).exists()]
     return Story(
         folder=folder,
         recipe=recipe,
