@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from markupsafe import Markup
+from rich.cells import cell_len
 
 import dojang
 from dojang.data.ahead import cores
@@ -148,7 +149,7 @@ def _mistakes(
     return {
         "n": len(kept),
         "labels": labels,
-        "long": any(len(label) > 3 for label in labels),
+        "long": any(cell_len(label) > 4 for label in labels),
         "caption": t("matrix_caption", split=t.split(kept.split)),
         "pressed": bool(found),
         "how": t("matrix_how" if found else "matrix_how_without") if whole else t("matrix_large", n=len(labels)),
