@@ -88,7 +88,9 @@ def _intended(story: Story) -> str:
         if labels
         else "An image classifier.",
         "Use it on pictures like those it learned from (see Data). It has no answer for anything else and gives one of "
-        + ("these all the same, unless it is asked with `--none-of-these`." if _knows(story) else "these all the same."),
+        + (
+            "these all the same, unless it is asked with `--none-of-these`." if _knows(story) else "these all the same."
+        ),
         "*To be completed by its owner: who uses it, what for, and what it must not be used for.*",
     )
 
@@ -151,7 +153,9 @@ def _temperature(story: Story) -> list[str]:
     if value != 1.0:
         known = fitted.get("temperature") == value and "n" in fitted
         on = f", fitted on {fitted['n']:,} validation pictures" if known else ""
-        return [f"Its scores are divided by a temperature of {value:.4g}{on}, so that probabilities mean what they say."]
+        return [
+            f"Its scores are divided by a temperature of {value:.4g}{on} before they become probabilities."
+        ]
     return [f"Its temperature is 1: {_md(fitted['why'])}."] if fitted.get("why") else []
 
 
@@ -192,10 +196,7 @@ def _limits(story: Story) -> str:
     ]
     if story.kept is not None and story.kept.confused():
         names_of = readable(story.kept.labels)
-        pairs = [
-            f"{_md(names_of[i])} taken for {_md(names_of[j])} ({n:,})"
-            for i, j, n in story.kept.confused()[:5]
-        ]
+        pairs = [f"{_md(names_of[i])} taken for {_md(names_of[j])} ({n:,})" for i, j, n in story.kept.confused()[:5]]
         lines.append(f"What it confuses most: {'; '.join(pairs)}.")
     return _section("Limits", *lines)
 

@@ -58,7 +58,10 @@ def shown(story: Story, rows: Sequence[SplitRow], chosen: Samples, found: dict[s
         table.append((short[name], [f"{n:,}" for n in (*numbers, sum(numbers))]))
     totals = [sum(counts[name, split] for name in names) for split in splits]
     pictures = [
-        (short.get(name, plain(name)), [{"address": found[path], "small": found[path].startswith("data:image/png")} for path in there])
+        (
+            short.get(name, plain(name)),
+            [{"address": found[path], "small": found[path].startswith("data:image/png")} for path in there],
+        )
         for name, paths in chosen.rows.items()
         if (there := [path for path in paths if path in found])
     ]
@@ -90,7 +93,9 @@ def _notes(
     if learned:
         most, least = max(learned, key=lambda name: learned[name]), min(learned, key=lambda name: learned[name])
         if learned[most] >= _TIMES * learned[least]:
-            said.append(t("imbalance", most=names[most], least=names[least], times=f"{learned[most] / learned[least]:.1f}"))
+            said.append(
+                t("imbalance", most=names[most], least=names[least], times=f"{learned[most] / learned[least]:.1f}")
+            )
     judging = next((split for split in ("test", "val") if any(row.split == split for row in rows)), None)
     if judging:
         few = sum(1 for name in names if counts[name, judging] < _FEW)

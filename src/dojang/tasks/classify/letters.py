@@ -61,8 +61,10 @@ def drawn(labels: tuple[str, ...]) -> list[Drawn]:
     names = [plain(label) for label in readable(labels)]
     cut = [_cut(name, _LONGEST) for name in names]
     twice = {name for name, n in Counter(cut).items() if n > 1}
-    return [_one(text if text not in twice else f"{_cut(name, _LONGEST - 6)} #{number}", number)
-            for number, (name, text) in enumerate(zip(names, cut, strict=True))]
+    return [
+        _one(text if text not in twice else f"{_cut(name, _LONGEST - 6)} #{number}", number)
+        for number, (name, text) in enumerate(zip(names, cut, strict=True))
+    ]
 
 
 def _cut(name: str, most: int) -> str:
