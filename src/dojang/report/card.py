@@ -153,9 +153,7 @@ def _temperature(story: Story) -> list[str]:
     if value != 1.0:
         known = fitted.get("temperature") == value and "n" in fitted
         on = f", fitted on {fitted['n']:,} validation pictures" if known else ""
-        return [
-            f"Its scores are divided by a temperature of {value:.4g}{on} before they become probabilities."
-        ]
+        return [f"Its scores are divided by a temperature of {value:.4g}{on} before they become probabilities."]
     return [f"Its temperature is 1: {_md(fitted['why'])}."] if fitted.get("why") else []
 
 

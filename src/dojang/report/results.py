@@ -154,7 +154,13 @@ def repeated(story: Story, t: Words) -> dict[str, Any] | None:
     runs = found.get("runs", [])
     splits = {str(found.get("split") or ("test" if kind == "folds" else "")): found.get("scores", {})}
     splits |= found.get("others", {})
-    parts = [_repeated(split, scores, runs, t) for split, scores in splits.items() if scores and runs]
+    # of the split that judges it is known how many pictures there are
+    bare = [{"name": run["name"]} for run in runs]
+    parts = [
+        _repeated(split, scores, bare if i else runs, t)
+        for i, (split, scores) in enumerate(splits.items())
+        if scores and runs
+    ]
     if not parts:
         return None
     aside = found.get("set_aside")

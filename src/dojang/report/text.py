@@ -159,11 +159,12 @@ def number(value: float | None) -> str:
 
 
 def alike(values: Sequence[float | None]) -> list[str]:
-    """Numbers that stand beside each other, all with as many decimals as the smallest needs.
+    """Numbers that stand beside each other, all with as many decimals as the largest needs.
 
-    >>> alike([0.5, 0.0123, None]), alike([0.5, 0.0004])
-    (['0.5000', '0.0123', '–'], ['0.500000', '0.000400'])
+    >>> alike([0.5, 0.0004, None]), alike([0.0021, 0.0004])
+    (['0.5000', '0.0004', '–'], ['0.002100', '0.000400'])
     """
     there = [abs(value) for value in values if value is not None and value == value]
-    digits = 1 if max(there, default=0) >= 100 else 6 if any(0 < value < 1e-3 for value in there) else 4
+    most = max(there, default=0.0)
+    digits = 1 if most >= 100 else 6 if 0 < most < 0.01 else 4
     return ["–" if value is None or value != value else f"{value:,.{digits}f}" for value in values]
