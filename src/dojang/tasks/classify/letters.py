@@ -56,7 +56,7 @@ def drawn(labels: tuple[str, ...]) -> list[Drawn]:
         labels: Of the classes, in the order of their ids.
 
     >>> [name.text for name in drawn(("cat", "naïve", "a\\nb"))]
-    ['cat', 'naïve', 'a\\nb']
+    ['cat', 'naïve', 'a\\\\nb']
     """
     names = [plain(label) for label in readable(labels)]
     cut = [_cut(name, _LONGEST) for name in names]
