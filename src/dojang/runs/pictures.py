@@ -21,8 +21,9 @@ from dojang.runs import recipe as recipes
 class Pictures:
     """Pictures by the names that splits.csv has for them.
 
-    Only what the data itself lists is read, and shown only if it is, byte for byte, what the run saw: a run folder that
-    came from elsewhere cannot name any file of this machine.
+    Only what the data itself lists is read, and shown only if it is, byte for byte, what the run saw. So a run folder
+    that came from elsewhere may name any folder of this machine as its data, but shows no picture whose SHA-256 whoever
+    made it did not know.
 
     Args:
         folder: The run folder.
@@ -37,7 +38,7 @@ class Pictures:
         self.rows: tuple[SplitRow, ...] = ()
         #: why there are no pictures; None where there are
         self.missing: DojangError | None = None
-        #: names of pictures that are other ones than the run saw, and of those that cannot be read
+        #: names of pictures that are not sure to be those that the run saw, and of those that cannot be read
         self.changed, self.unread = set[str](), set[str]()
         self._manifest: Manifest | None = None
         try:
@@ -55,6 +56,11 @@ class Pictures:
             self.missing = error
         self._digests = {row.path: row.sha256 for row in self.rows}
 
+    @property
+    def strange(self) -> bool:
+        """Whether the data holds none of the pictures that the run knows."""
+        return self.missing is None and bool(self.rows) and self._known.isdisjoint(self._digests)
+
     def read(self, path: str) -> bytes | np.ndarray | None:
         """The picture as its file has it, or its pixels; None where it cannot be had, or is another one today."""
         if self._manifest is None or path not in self._known:
@@ -66,7 +72,7 @@ class Pictures:
             self.unread.add(path)
             return None
         digest = files.sha256(data if isinstance(data, bytes) else np.ascontiguousarray(data).data)
-        if self._digests.get(path, digest) not in (digest, ""):
+        if self._digests.get(path) != digest:
             self.changed.add(path)
             return None
         return data
