@@ -137,7 +137,12 @@ def evaluate(
     rows = manifest.rows(split)
     if len(rows) == 0:
         have = [name for name, counts in manifest.counts().items() if name and sum(counts.values())]
-        raise DataError("D121", f"the data has no {split!r} pictures; it has {', '.join(have) or 'none'}.")
+        best = next((name for name in ("test", "val", "train") if name in have), "")
+        raise DataError(
+            "D121",
+            f"the data has no {split!r} pictures; it has {', '.join(have) or 'none'}.",
+            fix=f"--split {best}" if best else "give data that has pictures.",
+        )
     ids = match(manifest, predictor.labels, split)
 
     def loader(some: np.ndarray) -> Loader:
