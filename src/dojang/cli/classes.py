@@ -42,7 +42,7 @@ def short(name: str, most: int = 18, end: bool = False) -> str:
 def _cell(row: dict[str, str], score: str) -> str:
     """A value and its interval; "-" for what has none, as a precision of a class that was never answered."""
     low, high = row.get(f"{score}_low"), row.get(f"{score}_high")
-    return f"{float(row[score]):.3f} {float(low):.2f}-{float(high):.2f}" if low and high else f"{float(row[score]):.3f}"
+    return f"{_number(row, score):.3f} {float(low):.2f}-{float(high):.2f}" if low and high else "-"
 
 
 def _number(row: dict[str, str], name: str) -> float:

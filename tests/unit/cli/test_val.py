@@ -141,14 +141,16 @@ def test_scores_of_each_class(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     rows = lines[at + 1 : at + 4]
     found = [re.split(r"\s{2,}", row.strip()) for row in rows]
     assert {row[0] for row in found} == {"across", "down", "none of the two,..."}
-    f1 = [float(row[3].split()[0]) for row in found]
+    f1 = [0.0 if row[3] == "-" else float(row[3].split()[0]) for row in found]
     assert f1 == sorted(f1)
     with path.open() as file:
         told = {line.split(",")[0].strip('"'): line for line in file if ",val," in line}
-    _, precision, *_ = next(row for row in found if row[0] == "down")
-    want = told["down"].strip().split(",")
-    assert precision.split()[0] == f"{float(want[2]):.3f}"
-    assert re.fullmatch(r"[01]\.\d{3} [01]\.\d\d-[01]\.\d\d", found[0][2])
+    for name, *cells, n in (row for row in found if row[0] != "none of the two,..."):
+        want = told[name].strip().split(",")
+        assert n == want[5]
+        for cell, value, low, high in zip(cells, want[2:5], want[6:12:2], want[7:12:2], strict=True):
+            shown = f"{float(value):.3f} {float(low):.2f}-{float(high):.2f}" if low else "-"
+            assert cell == shown
     assert max(cell_len(line.replace(str(run), "runs")) for line in lines) <= 80
 
 
