@@ -90,7 +90,10 @@ def write(
             # those of older answers would be taken for theirs
             gone = [name for name in (WORST_PICTURE, LEGEND) if name not in drawn and ours.is_ours(folder / name)]
     for name, data in made.items():
-        (files.write_bytes if isinstance(data, bytes) else files.write_text)(folder / name, data)  # type: ignore[operator]
+        if isinstance(data, bytes):
+            files.write_bytes(folder / name, data)
+        else:
+            files.write_text(folder / name, data)
     for name in gone:
         files.remove(folder / name)
     files.write_json(folder / "metrics.json", metrics)
