@@ -201,8 +201,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         asked(place, "test", "runs/a")
     assert str(caught.value) == (
-        "DataError[D121]: 'runs/a' has no answers to 'test' pictures; it has those to val.\n"
-        "  Fix: --split val"
+        "DataError[D121]: 'runs/a' has no answers to 'test' pictures; it has those to val.\n  Fix: --split val"
     )
     # a run with weights and with such pictures can be asked
     (place / "weights").mkdir()
