@@ -48,14 +48,16 @@ def must_be_ours(paths: Iterable[Path]) -> None:
     """Refuse to write where something is that dojang did not make.
 
     Raises:
-        ConfigError: C202 naming the file.
+        ConfigError: C202 naming all such files.
     """
-    for path in paths:
-        if os.path.lexists(path) and not is_ours(path):
-            free = path.with_name(f"my-{path.name}")
-            raise ConfigError(
-                "C202",
-                f"{plain(str(path))!r} is there already, and dojang did not make it; it is not overwritten.",
-                context="Nothing was changed.",
-                fix=f"mv {pasted(str(path))} {pasted(str(free))}",
-            )
+    theirs = [path for path in paths if os.path.lexists(path) and not is_ours(path)]
+    if theirs:
+        one = len(theirs) == 1
+        moves = (f"mv {pasted(str(path))} {pasted(str(path.with_name(f'my-{path.name}')))}" for path in theirs)
+        raise ConfigError(
+            "C202",
+            f"{', '.join(repr(plain(str(path))) for path in theirs)} {'is' if one else 'are'} there already, and dojang "
+            f"did not make {'it; it is' if one else 'them; they are'} not overwritten.",
+            context="Nothing was changed.",
+            fix=" && ".join(moves),
+        )

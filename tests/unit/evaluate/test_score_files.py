@@ -429,6 +429,16 @@ def test_what_a_user_put_there_is_neither_overwritten_nor_removed(
     assert (tmp_path / name).read_bytes() == theirs
 
 
+def test_all_files_of_others_are_named_at_once(tmp_path: Path) -> None:
+    for name in ("worst.png", "reliability.png"):
+        (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(ConfigError) as caught:
+        evaluation_files.write(tmp_path, [evaluation()])
+    assert "reliability.png', '" in str(caught.value) and "are there already" in str(caught.value)
+    a, b = (f"mv {tmp_path}/{name} {tmp_path}/my-{name}" for name in ("reliability.png", "worst.png"))
+    assert caught.value.fix == f"{a} && {b}"
+
+
 def test_pictures_carry_the_mark_and_stay_pictures(tmp_path: Path) -> None:
     evaluation_files.write(tmp_path, [evaluation()])
     for name in ("confusion_matrix.png", "reliability.png", "worst.png"):
