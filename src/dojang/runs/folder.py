@@ -14,6 +14,8 @@ METRICS, CURVES, LOCK, STATE = "metrics.json", "results.png", ".lock", "state"
 BEST, LAST = "weights/best.safetensors", "weights/last.safetensors"
 RESULTS, STEPS, PREDICTIONS, PER_CLASS = "results.csv", "steps.csv", "predictions.csv", "per_class.csv"
 PROBABILITIES = "probabilities.csv"
+# of scores on other data: whose weights, and which data
+VAL = "val.json"
 REPORT = "report.html"
 # how a page of dojang's begins
 _OURS = b'<meta name="generator" content="dojang '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -44,13 +45,11 @@ class Pictures:
         try:
             if (folder / names.SPLITS).exists():
                 self.rows = tuple(read_splits(files.read_text(folder / names.SPLITS), str(folder / names.SPLITS)))
-            recipe, facts = recipes.load(folder / names.ARGS)
-            given = data if data is not None else facts["data"]
+            root, named = _named(folder)
+            given = data if data is not None else named
             if given is None:
                 raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="data=pairs")
-            self._manifest = (
-                given if isinstance(given, Manifest) else scan.find(str(given), recipe.data.data_root, download=False)
-            )
+            self._manifest = given if isinstance(given, Manifest) else scan.find(str(given), root, download=False)
             self._known = frozenset(self._manifest.paths)
         except DojangError as error:
             self.missing = error
@@ -109,3 +108,15 @@ class Pictures:
                 found[path] = made
             tick(done, len(wanted))
         return found
+
+
+def _named(folder: Path) -> tuple[str | None, str | None]:
+    """The data root, and the pictures, that a run folder names, or one of scores on other data."""
+    if (folder / names.VAL).is_file() and not (folder / names.ARGS).is_file():
+        try:
+            place = json.loads(files.read_text(folder / names.VAL)).get("data")
+        except (ValueError, AttributeError):
+            place = None
+        return None, place if isinstance(place, str) else None
+    recipe, facts = recipes.load(folder / names.ARGS)
+    return recipe.data.data_root, facts["data"]
