@@ -52,12 +52,12 @@ def must_be_ours(paths: Iterable[Path]) -> None:
     """
     theirs = [path for path in paths if os.path.lexists(path) and not is_ours(path)]
     if theirs:
-        one = len(theirs) == 1
+        one, named = len(theirs) == 1, ", ".join(repr(plain(str(path))) for path in theirs)
         moves = (f"mv {pasted(str(path))} {pasted(str(path.with_name(f'my-{path.name}')))}" for path in theirs)
         raise ConfigError(
             "C202",
-            f"{', '.join(repr(plain(str(path))) for path in theirs)} {'is' if one else 'are'} there already, and dojang "
-            f"did not make {'it; it is' if one else 'them; they are'} not overwritten.",
+            f"{named} {'is' if one else 'are'} there already, and dojang did not make "
+            f"{'it; it is' if one else 'them; they are'} not overwritten.",
             context="Nothing was changed.",
             fix=" && ".join(moves),
         )
