@@ -14,7 +14,7 @@ from dojang import files
 from dojang.data.manifest import plain
 from dojang.errors import ConfigError, many
 from dojang.evaluate import answered, ours, reliability, shape, worst
-from dojang.evaluate.chosen import known, sentence
+from dojang.evaluate.chosen import WORDS, known, sentence
 from dojang.evaluate.evaluate import Evaluation
 from dojang.tasks.classify import letters, pictures
 
@@ -149,14 +149,18 @@ def _drawn(e: Evaluation, metrics: Mapping[str, Any]) -> dict[str, str | bytes]:
     made: dict[str, str | bytes] = {"confusion_matrix.csv": table(matrix)}
     top1 = e.summary.scores["top1"]
     title = f"{e.split}: top-1 {top1.value:.4f} ({top1.low:.4f} to {top1.high:.4f}), n = {top1.n:,}"
-    if known(metrics)[0] not in (None, "top1"):
+    # of weights that were chosen by another score than one expects
+    by = known(metrics)[0]
+    by = None if by == "top1" else by
+    if by:
         title += f"\n{sentence(metrics)}"
     made["confusion_matrix.png"] = ours.marked(pictures.confusion_matrix(e.matrix, e.labels, title))
-    title = f"{e.split}, n = {top1.n:,}"
+    title = f"{e.split}, n = {top1.n:,}" + (f"; {sentence(metrics)}" if by else "")
     made["reliability.png"] = ours.marked(reliability.reliability(e.summary.calibration, title))
     rows = worst.shown(e.pictures, e.paths, e.worst.tolist())
     if rows:
         title = f"{e.split}: most surely wrong, {len(rows)} of {many(len(e.worst), 'wrong answer')}"
+        title += f" (chosen by {WORDS[by]})" if by else ""
         said = e.predicted[rows]
         sure = e.probabilities[rows, said].tolist()
         shown = [e.pictures[e.paths[row]] for row in rows]
