@@ -138,10 +138,13 @@ def again(path: Path) -> str:
     """How a broken file of a run folder is made anew, whatever kind of run folder it is."""
     folder = path.parent
     if any(folder.glob("fold-*/args.yaml")) or any(folder.glob("seed-*/args.yaml")):
-        both = "it" if path.name == "metrics.json" else "it and metrics.json"
-        how = f"move {both} away and put its runs together again: dojang train --resume {pasted(str(folder))}"
-    elif (folder / "val.json").exists():
-        how = "score those pictures again, in a new folder: dojang val RUN DATA"
-    else:
-        how = f"move it away and score the run again: dojang val {pasted(str(folder))}"
-    return f"bring back the file, or {how}"
+        moves = [aside(path)] + ([aside(folder / "metrics.json")] if path.name != "metrics.json" else [])
+        return f"bring back the file, or: {' && '.join(moves)} && dojang train --resume {pasted(str(folder))}"
+    if (folder / "val.json").exists():
+        return "bring back the file, or score those pictures again, in a new folder: dojang val RUN DATA"
+    return f"bring back the file, or: {aside(path)} && dojang val {pasted(str(folder))}"
+
+
+def aside(path: Path) -> str:
+    """The command that moves a file out of the way; nothing is lost by it."""
+    return f"mv {pasted(str(path))} {pasted(f'{path}.broken')}"

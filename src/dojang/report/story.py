@@ -13,7 +13,9 @@ from typing import Any
 from dojang import files
 from dojang.data.manifest import plain
 from dojang.errors import ConfigError
-from dojang.evaluate import kept, sound
+from dojang.evaluate import kept, several
+from dojang.evaluate.answered import aside
+from dojang.evaluate.files import metrics_in
 from dojang.evaluate.kept import Kept
 from dojang.models import weights
 from dojang.runs import folder as names
@@ -96,7 +98,7 @@ class Story:
     @property
     def repeated(self) -> tuple[str, dict[str, Any]] | None:
         """("folds" or "seeds", what metrics.json says of them) where several runs were put together."""
-        return sound.repeated(self.metrics)
+        return several.repeated(self.metrics)
 
     def scores(self, split: str) -> dict[str, dict[str, Any]]:
         """The scores of a split that are a number with an interval, by name."""
@@ -116,8 +118,8 @@ def read(run: str | Path) -> Story:
     """
     folder = names.find(run)
     recipe, facts = recipes.load(folder / names.ARGS)
-    metrics = sound.metrics(folder)
-    parts = [read(folder / name) for name in sound.parts(metrics) if (folder / name / names.ARGS).exists()]
+    metrics = metrics_in(folder)
+    parts = [read(folder / name) for name in several.parts(metrics) if (folder / name / names.ARGS).exists()]
     return Story(
         folder=folder,
         recipe=recipe,
@@ -175,7 +177,7 @@ def _whole(path: Path, reading: Callable[[], Any]) -> Any:
             "C223",
             f"cannot read {plain(str(path))!r}: it is not as dojang wrote it "
             f"({type(error).__name__}: {plain(str(error))[:80]}).",
-            fix=f"bring back the file; or go without it: {sound.aside(path)}",
+            fix=f"bring back the file; or go without it: {aside(path)}",
         ) from None
 
 

@@ -11,7 +11,8 @@ from torch import nn
 
 from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError
-from dojang.evaluate import sound
+from dojang.evaluate import several
+from dojang.evaluate.files import metrics_in
 from dojang.models import build, others
 from dojang.models.presets import PRESETS
 from dojang.predict.answer import Answer
@@ -169,7 +170,7 @@ class Run:
     @property
     def scores(self) -> Scores:
         """The same, shown as a table with intervals."""
-        return Scores(sound.metrics(self.path))
+        return Scores(metrics_in(self.path))
 
     def confusion(self, split: str | None = None) -> shown.Confusion | None:
         """The confusion matrix of a split, test where there is one; None for a run that is not scored.
@@ -194,7 +195,7 @@ class Run:
     @property
     def runs(self) -> list[Run]:
         """The runs of a cross-validation, or of several seeds, one by one; none of a run by itself."""
-        made = sound.parts(sound.metrics(self.path))
+        made = several.parts(metrics_in(self.path))
         return [Run(self.path / name, model=self._module) for name in made]
 
     def val(self, data: Any = None, *, split: str | None = None, device: str = "auto") -> dict[str, Any]:
@@ -221,7 +222,7 @@ class Run:
         return model.predict(pictures, **options)
 
     def _repr_html_(self) -> str:
-        return shown.run(self.path, sound.metrics(self.path))
+        return shown.run(self.path, metrics_in(self.path))
 
     def __repr__(self) -> str:
         found = self.scores
@@ -230,7 +231,7 @@ class Run:
             for split in ("val", "test", "out_of_fold")
             if split in found and found[split]["top1"]["value"] is not None
         ]
-        over = sound.repeated(found.metrics)
+        over = several.repeated(found.metrics)
         mean = over[1].get("scores", {}).get("top1", {}).get("mean") if over else None
         if over and mean is not None:
             told.append(f"mean top-1 of {len(over[1]['runs'])} {over[0]} {mean:.4f}")

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dojang.data.manifest import plain
-from dojang.evaluate import kept, sound
+from dojang.evaluate import kept, several
 from dojang.evaluate.chosen import WORDS, sentence
 
 #: how a cell looks
@@ -55,7 +55,7 @@ class Scores(Mapping[str, Any]):
 
     def _runs(self) -> Iterator[tuple[str, int, str, dict[str, Any]]]:
         """(split, number of runs, score, what is known of it over the runs)."""
-        of = sound.repeated(self.metrics)
+        of = several.repeated(self.metrics)
         if of is None:
             return
         kind, found = of

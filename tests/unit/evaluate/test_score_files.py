@@ -362,7 +362,7 @@ def test_a_metrics_file_that_is_broken_is_not_written_over(tmp_path: Path, text:
         evaluation_files.write(tmp_path, [evaluation()])
     said = str(caught.value)
     assert f"ConfigError[C223]: cannot read {str(path)!r}: it is not as dojang wrote it {words}" in said
-    assert f"Fix: bring back the file, or move it away and score the run again: dojang val {tmp_path}" in said
+    assert f"Fix: bring back the file, or: mv {path} {path}.broken && dojang val {tmp_path}" in said
     assert [place.name for place in tmp_path.iterdir()] == ["metrics.json"] and path.read_text() == text
 
 
@@ -385,9 +385,7 @@ def test_a_table_without_splits_is_named_before_anything_is_written(tmp_path: Pa
     assert f"ConfigError[C223]: '{tmp_path}/{name}' line 1 is not as dojang wrote it: it has no column" in str(
         caught.value
     )
-    assert f"\n  Fix: bring back the file, or move it away and score the run again: dojang val {tmp_path}" in str(
-        caught.value
-    )
+    assert f".broken && dojang val {tmp_path}" in str(caught.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     # the fix works
     (tmp_path / name).unlink()
@@ -478,9 +476,9 @@ def test_metrics_are_written_once_and_last(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("beside", "fix"),
     [
-        ("fold-1/args.yaml", "move it away and put its runs together again: dojang train --resume {}"),
-        ("seed-0/args.yaml", "move it away and put its runs together again: dojang train --resume {}"),
-        ("val.json", "score those pictures again, in a new folder: dojang val RUN DATA"),
+        ("fold-1/args.yaml", ": mv {0}/metrics.json {0}/metrics.json.broken && dojang train --resume {0}"),
+        ("seed-0/args.yaml", ": mv {0}/metrics.json {0}/metrics.json.broken && dojang train --resume {0}"),
+        ("val.json", " score those pictures again, in a new folder: dojang val RUN DATA"),
     ],
 )
 def test_the_fix_suits_the_folder(tmp_path: Path, beside: str, fix: str) -> None:
@@ -489,7 +487,7 @@ def test_the_fix_suits_the_folder(tmp_path: Path, beside: str, fix: str) -> None
     (tmp_path / "metrics.json").write_text("{")
     with pytest.raises(ConfigError) as caught:
         evaluation_files.metrics_in(tmp_path)
-    assert str(caught.value).endswith(f"\n  Fix: bring back the file, or {fix.format(tmp_path)}")
+    assert str(caught.value).endswith(f"\n  Fix: bring back the file, or{fix.format(tmp_path)}")
 
 
 def test_what_was_scored(tmp_path: Path) -> None:
