@@ -18,8 +18,9 @@ help:
 demo: .venv/.demo
 	$(BIN)/dojang train digits
 
+# side by side, each with one thread: several that take all cores wait for each other
 test: .venv/.dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from dojang.predict.answer import Answer
     from dojang.report.report import Report
     from dojang.runs.api import Model, Run
+    from dojang.runs.comparison import compare
 
 # public names and where they live; imported when first used, so that `import dojang` costs nothing
 _WHERE = {
@@ -37,11 +38,12 @@ _WHERE = {
     "Run": "dojang.runs.api",
     "SecurityError": "dojang.errors",
     "TrainError": "dojang.errors",
+    "compare": "dojang.runs.comparison",
     "from_pairs": "dojang.data.pairs",
 }
 
 __all__ = ["Answer", "ConfigError", "DataError", "DojangError", "Manifest", "Model", "Preprocess"]
-__all__ += ["Report", "ResourceError", "Run", "SecurityError", "TrainError", "__version__", "from_pairs"]
+__all__ += ["Report", "ResourceError", "Run", "SecurityError", "TrainError", "__version__", "compare", "from_pairs"]
 
 
 def __getattr__(name: str) -> Any:

@@ -103,3 +103,19 @@ def test_a_convolutional_head_is_trained_to_the_end(stripes: Path, tmp_path: Pat
     layer = recipe.read_layer(options | {"model": "lenet-bn-fcn", "imgsz": 28, "project": str(tmp_path)}, "test")
     done = train.begin(str(stripes), [layer])
     assert "training" in json.loads((done / "metrics.json").read_text())
+
+
+def test_files_of_the_user_stay(stripes: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "train"
+    mine.mkdir()
+    for name in ("worst.csv", "legend.csv", "worst.png"):
+        (mine / name).write_text("mine")
+    with pytest.raises(ConfigError, match=r"C202.*worst.csv.*worst.png.*legend.csv") as caught:
+        begin(stripes, tmp_path, exist_ok=True)
+    assert "mv " in caught.value.fix and {path.read_text() for path in mine.iterdir() if path.suffix} == {"mine"}
+    for name in ("worst.csv", "legend.csv", "worst.png"):
+        (mine / name).rename(mine / f"my-{name}")
+    folder = begin(stripes, tmp_path, exist_ok=True)
+    # made anew, what dojang made goes
+    begin(stripes, tmp_path, exist_ok=True)
+    assert (folder / "my-worst.csv").read_text() == "mine"

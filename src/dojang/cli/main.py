@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
+import shutil
 import sys
 from typing import Any
 
 import click
+from rich.cells import cell_len
 
 from dojang.errors import ConfigError, DojangError, did_you_mean
 
@@ -57,7 +60,8 @@ class Verbs(click.Group):
             raise ConfigError(
                 "C200",
                 f"unknown verb {args[0]!r}.{did_you_mean(args[0], _VERBS)}",
-                fix=f"dojang {' | '.join(_VERBS)}",
+                context=f"The verbs are {', '.join(_VERBS)}.",
+                fix="dojang --help",
             )
         return super().resolve_command(ctx, args)
 
@@ -110,7 +114,45 @@ def main(args: list[str] | None = None) -> int:
 def _tell(error: DojangError, as_json: bool) -> None:
     if as_json:
         print_json(error.as_dict())
-    click.echo(inert(str(error)), err=True)
+    tell(str(error))
+
+
+def tell(text: str) -> None:
+    """Lines for people, to stderr: on a terminal broken between words at its width, elsewhere whole.
+
+    A command that is to be pasted stays in one piece.
+    """
+    lines = inert(text).split("\n")
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [part for line in lines for part in wrapped(line, width)]
+    click.echo("\n".join(lines), err=True)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line in lines of a width, those behind the first indented by two more than it.
+
+    >>> wrapped("  Fix: dojang val runs/classify/train, to score it", 30)
+    ['  Fix:', '    dojang val runs/classify/train, to score it']
+    """
+    if cell_len(line) <= width:
+        return [line]
+    indent = len(line) - len(line.lstrip(" "))
+    head, command = line, ""
+    if found := _COMMAND.search(line) if line.startswith("  Fix: ") else None:
+        head, command = line[: found.start()], line[found.start() :]
+    made = [" " * indent]
+    for word in head.split():
+        lead = "" if not made[-1].strip() else " "
+        if lead and cell_len(made[-1]) + 1 + cell_len(word) > width:
+            made.append(" " * (indent + 2))
+            lead = ""
+        made[-1] += lead + word
+    return [*made, " " * (indent + 2) + command] if command else made
+
+
+# from here on a fix is for a shell
+_COMMAND = re.compile(r"(?<=[ ])(dojang |mv |pip |--)\S")
 
 
 def inert(text: str) -> str:

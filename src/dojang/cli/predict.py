@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import io
 import itertools
+import shutil
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from rich.cells import cell_len
 
 from dojang import garbage
 from dojang.cli.flags import Command, Flag
-from dojang.cli.main import print_json
-from dojang.errors import ConfigError, did_you_mean, listing
+from dojang.cli.main import print_json, tell
+from dojang.errors import ConfigError, DataError, did_you_mean, listing, many
+
+if TYPE_CHECKING:
+    from dojang.predict.answer import Answer
 
 
 def _predict(
@@ -25,7 +32,7 @@ def _predict(
     unknown_below: float | None,
     none_of_these: bool,
     as_json: bool,
-) -> None:
+) -> int:
     if not pictures:
         raise ConfigError("C200", "predict needs pictures.", fix=f"dojang predict {run} photo.jpg")
     if label is not None and maps is None:
@@ -40,6 +47,7 @@ def _predict(
         from dojang import files
         from dojang.cli.progress import say
         from dojang.data.sources import FolderSource
+        from dojang.predict.each import Bad, answers, why_unknown
         from dojang.predict.places import Everywhere
         from dojang.runs.validate import load, pictures_in
 
@@ -61,17 +69,41 @@ def _predict(
             files.write_bytes(target, out.getvalue())
             most = float(found.probabilities[:, :, found.labels.index(label or found.best)].max())
             say(f"{path}: {label or found.best} up to {most:.4f} in {target}".replace("\n", r"\n"))
-        return
-    sources = ((str(path), read(str(path))) for path in paths)
-    answers = predictor.predict(sources, threads=2, unknown_below=unknown_below, none_of_these=none_of_these)
-    for answer in answers:
-        if as_json:
+        return 0
+    bad = 0
+    asked = answers(
+        predictor, [str(path) for path in paths], read, unknown_below=unknown_below, none_of_these=none_of_these
+    )
+    for answer in asked:
+        if isinstance(answer, Bad):
+            bad += 1
+            if as_json:
+                print_json({"source": answer.source} | answer.error.as_dict() | {"fix": _FIX})
+            # the fix of the error itself is for pictures that are trained on
+            tell(f"{type(answer.error).__name__}[{answer.error.code}]: {answer.error.what}")
+        elif as_json:
             print_json(answer.as_dict())
         else:
-            best = "  ".join(f"{label} {probability:.4f}" for label, probability in answer.top(top))
-            best = f"unknown  ({best})" if answer.unknown else best
-            # a line a picture: a line break in a file's name must not look like another one
-            say(f"{answer.source}: {best}".replace("\n", r"\n"))
+            for line in _lines(answer, why_unknown(answer, unknown_below), top):
+                say(line)
+    if bad:
+        tell(f"{bad:,} of {many(len(paths), 'picture')} without an answer.\n  Fix: {_FIX}")
+    return DataError.exit_code if bad else 0
+
+
+_FIX = "replace what cannot be read, or leave it out."
+
+
+def _lines(answer: Answer, unknown: str, top: int) -> list[str]:
+    """A line a picture; on a terminal that is too narrow for it a line a label, none of them cut."""
+    # a line break in a file's name must not look like another picture
+    source = answer.source.replace("\n", r"\n")
+    labels = [f"{label} {probability:.4f}".replace("\n", r"\n") for label, probability in answer.top(top)]
+    first = f"{source}: unknown, {unknown}" if unknown else f"{source}:"
+    line = f"{first}  ({'  '.join(labels)})" if unknown else f"{first} {'  '.join(labels)}"
+    if not sys.stdout.isatty() or cell_len(line) <= shutil.get_terminal_size().columns:
+        return [line]
+    return [first, *(f"  {label}" for label in labels)]
 
 
 def _unused(folder: Path, stem: str) -> Path:
@@ -83,7 +115,8 @@ def _unused(folder: Path, stem: str) -> Path:
 command = Command(
     "predict",
     callback=_predict,
-    help="Answers of a run, or of a weights file, for picture files and folders of them; a line a picture.",
+    help="Answers of a run, or of a weights file, for picture files and folders of them; a line a picture. "
+    "What cannot be read is named, and the others are answered; the exit status is then 3.",
     params=[
         click.Argument(["run"]),
         click.Argument(["pictures"], nargs=-1),

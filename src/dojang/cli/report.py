@@ -23,6 +23,7 @@ def _report(
     with garbage.importing():
         from dojang import files
         from dojang.cli.progress import reporter, say
+        from dojang.report import report
         from dojang.report.report import Report
         from dojang.report.text import Words
 
@@ -30,6 +31,7 @@ def _report(
     made = Report(run, lang=lang, data=data, threads=threads)
     if card is not None:
         files.must_be_new(card, flag="--card", fix="--card ANOTHER.md")
+        report.apart(card, out)
         text = made.card(license)
     told: dict[str, object] = {"run": str(made.story.folder)}
     lines = []
@@ -46,7 +48,7 @@ def _report(
     if card is not None:
         files.write_text(card, text)
         told["card"] = card
-        lines.append(f"card  {card}")
+        lines.append(f"card  {card}" + ("   (a card is in English)" if lang != "en" else ""))
     if as_json:
         print_json(told)
         return

@@ -5,14 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.cells import cell_len
-
+from dojang.cli.classes import short, show_classes
 from dojang.cli.main import print_json
 from dojang.cli.progress import say
 from dojang.cli.repeats import show_seeds
-from dojang.data.manifest import plain, readable
+from dojang.data.manifest import readable
+from dojang.errors import many
 from dojang.evaluate import files as evaluation_files
-from dojang.evaluate.chosen import WORDS, sentence
+from dojang.evaluate.chosen import WORDS, known, sentence
+from dojang.runs.folder import VAL
 from dojang.runs.validate import metrics_of
 
 _PICTURES = ("results.png", "confusion_matrix.png", "reliability.png", "worst.png")
@@ -33,36 +34,39 @@ def show_run(folder: Path, as_json: bool, splits: tuple[str, ...] = ("val", "tes
     for split in splits:
         if split in metrics:
             found = metrics[split]
-            macro = found["macro_f1"]["value"]
-            say(f"{split:5} top-1 {score(found['top1'])}  macro F1 {macro:.4f}  n {found['n']:,}")
+            say(f"{split:5} top-1 {score(found['top1'])}  macro F1 {_value(found['macro_f1'])}  n {found['n']:,}")
             _leaked(found, 6)
             if "top1_tta" in found:
                 say(f"      top-1 {score(found['top1_tta'])}  with test-time augmentation")
-    _weights(metrics)
+    _weights(folder, metrics)
     _place(folder)
 
 
-def show_scores(folder: Path, as_json: bool, splits: tuple[str, ...]) -> None:
-    """Everything that is known of some splits, and where the files are."""
+def show_scores(folder: Path, as_json: bool, splits: tuple[str, ...], *, per_class: bool = False) -> None:
+    """Everything that is known of the splits that were scored, and where the files are."""
     metrics = metrics_of(folder)
     if as_json:
-        print_json({"run": str(folder), "metrics": metrics, **evaluation_files.complete(folder, splits)})
+        more = evaluation_files.complete(folder, splits)
+        print_json({"run": str(folder), "scored": list(splits), "metrics": metrics, **more})
         return
     for split in splits:
         _table(folder, split, metrics[split])
-    _weights(metrics)
+        if per_class:
+            show_classes(folder, split)
+    _weights(folder, metrics)
     _place(folder)
 
 
 def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
     """The scores of a split, one a line, within 80 columns."""
     # of an older run: scored by dojang 0.1
-    known = found.get("classes", {"known": None, "with_pictures": None})
-    classes = f", {known['known']} classes" if known["known"] else ""
+    have = found.get("classes", {"known": None, "with_pictures": None})
+    classes = f", {have['known']} classes" if have["known"] else ""
     say(f"{split}: {found['n']:,} pictures{classes}; intervals of 95 %")
     _leaked(found, 2)
-    if known["known"] != known["with_pictures"]:
-        say(f"  {known['known'] - known['with_pictures']} of them have no pictures here: no part of means over classes")
+    if have["known"] != have["with_pictures"]:
+        none, of = have["known"] - have["with_pictures"], many(have["known"], "class", "classes")
+        say(f"  {none:,} of the {of} {'has' if none == 1 else 'have'} no pictures here; left out of means over classes")
     for name, title in WORDS.items():
         value = found.get(name)
         if isinstance(value, dict):
@@ -73,11 +77,12 @@ def _table(folder: Path, split: str, found: dict[str, Any]) -> None:
         say(f"  {'calibration error':18} {c['ece']:8.4f}   {more}")
     for i, pair in enumerate(found.get("confused", [])[:_PAIRS]):
         true, predicted = readable((pair["true"], pair["predicted"]))
-        said = f"{_short(true)} taken for {_short(predicted)}"
+        # 32 columns stand in front, 19 are words and the share
+        said = f"{short(true, 14)} taken for {short(predicted, 14)}"
         say(f"  {'confused' if i == 0 else '':18} {pair['n']:>8,}   {said} ({100 * pair['share']:.0f} %)")
     wrong = [row for row in evaluation_files.read(folder / "worst.csv") if row["split"] == split]
     for i, row in enumerate(wrong[:_WRONG]):
-        said = f"{_short(row['path'], 32, end=True)} as {_short(readable([row['predicted']])[0], 12)}"
+        said = f"{short(row['path'], 32, end=True)} as {short(readable([row['predicted']])[0], 12)}"
         say(f"  {'surely wrong' if i == 0 else '':18} {float(row['probability']):8.4f}   {said}")
 
 
@@ -91,28 +96,17 @@ def _interval(value: dict[str, Any]) -> str:
     return f"{value['low']:.4f} to {value['high']:.4f}"
 
 
-def _short(name: str, most: int = 18, end: bool = False) -> str:
-    """A name in so many columns of a terminal: its end is left out, or all but its end."""
-    name = plain(name)
-    if cell_len(name) <= most:
-        return name
-    kept = name[-most:] if end else name[:most]
-    # letters of Hangul are two columns wide
-    while cell_len(kept) > most - 3:
-        kept = kept[1:] if end else kept[:-1]
-    return f"...{kept}" if end else f"{kept}..."
-
-
 def _leaked(found: dict[str, Any], indent: int) -> None:
     if found.get("leaked"):
         say(f"{'':{indent}}{found['leaked']:,} of these pictures were trained on, byte for byte: too good")
 
 
-def _weights(metrics: dict[str, Any]) -> None:
+def _weights(folder: Path, metrics: dict[str, Any]) -> None:
     """By what the weights were chosen, and what that does to the scores there."""
     if told := sentence(metrics):
-        on = metrics["weights"]["chosen_on"]
-        say(told + (", where they look better than they are" if on in metrics else ""))
+        # what other data calls val is not what the weights were chosen on
+        own = known(metrics)[1] in metrics and not (folder / VAL).exists()
+        say(told + (", where they look better than they are" if own else ""))
 
 
 def _place(folder: Path) -> None:
@@ -138,8 +132,7 @@ def _folds(metrics: dict[str, Any]) -> None:
         found = [folds["scores"][name][word] for name in names]
         title = {"low": "95 %: from", "high": "to"}.get(word, word)
         say(f"{title:<14}" + "".join("{:>14}".format("-" if one is None else f"{one:.4f}") for one in found))
-    macro = whole["macro_f1"]["value"]
-    say(f"all   top-1 {score(whole['top1'])}  macro F1 {macro:.4f}  n {whole['n']:,}")
+    say(f"all   top-1 {score(whole['top1'])}  macro F1 {_value(whole['macro_f1'])}  n {whole['n']:,}")
 
 
 _TITLES = {"top1": "top-1", "balanced_accuracy": "balanced", "macro_f1": "macro F1", "log_loss": "log loss"}

@@ -12,6 +12,12 @@ from dojang.data.manifest import csv_rows, pasted, plain
 from dojang.errors import ConfigError, DataError
 
 _WANTED = ("path", "true", "predicted", "probability", "split")
+# what a score of the run does not bring back in any case
+_LOST = {
+    "splits.csv": "bring back the file, from a copy of the run. Where dojang divided the data itself, dojang val RUN "
+    "writes it again.",
+    "probabilities.csv": "bring back the file, from a copy of the run.",
+}
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,14 @@ def answers(folder: Path) -> list[Answer]:
     """
     path = folder / "predictions.csv"
     found = []
-    header, rows = _table(path)
+    header, rows = table(path)
     if missing := [name for name in _WANTED if name not in header]:
-        raise _broken(path, 1, f"it has no column {', '.join(missing)}, but {plain(', '.join(header)) or 'none'}")
+        raise broken(path, 1, f"it has no column {', '.join(missing)}, but {plain(', '.join(header)) or 'none'}")
     # older tables have other columns beside these
     at = [header.index(name) for name in _WANTED]
     for line, row in rows:
         named, true, predicted, sure, split = (row[i] for i in at)
-        found.append(Answer(named, true, predicted, _share(path, line, sure), split))
+        found.append(Answer(named, true, predicted, share(path, line, sure), split))
     return found
 
 
@@ -60,12 +66,12 @@ def shares(folder: Path) -> dict[str, dict[str, float]]:
     path = folder / "probabilities.csv"
     if not path.exists():
         return {}
-    header, rows = _table(path)
+    header, rows = table(path)
     if header[:1] != ["path"]:
-        raise _broken(path, 1, f"the first column is {plain(''.join(header[:1]))!r}; expected path")
+        raise broken(path, 1, f"the first column is {plain(''.join(header[:1]))!r}; expected path")
     # labels may be called anything, "path" too
     return {
-        row[0]: {name: _share(path, line, word) for name, word in zip(header[1:], row[1:], strict=True)}
+        row[0]: {name: share(path, line, word) for name, word in zip(header[1:], row[1:], strict=True)}
         for line, row in rows
     }
 
@@ -82,22 +88,28 @@ def text(path: Path) -> str:
         raise ConfigError(
             "C221",
             f"cannot read {plain(str(path))!r}: {error.strerror}.",
-            fix="name a run folder that is whole; dojang val RUN writes the answers of a run again.",
+            fix=_LOST.get(
+                path.name, "name a run folder that is whole; dojang val RUN writes the answers of a run again."
+            ),
         ) from None
 
 
-def _table(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """The columns, and the other rows, each with its line and as many fields as there are columns."""
+def table(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """The columns of a CSV file, and its other rows, each with its line and as many fields as there are columns.
+
+    Raises:
+        ConfigError: C221 where it cannot be read, C223 where its quoting is broken; with the rows, where one is uneven.
+    """
     whole = text(path)
 
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
             for line, fields in csv_rows(whole, str(path)):
                 if line > 1 and len(fields) != len(header):
-                    raise _broken(path, line, f"{len(fields)} fields; expected {len(header)}")
+                    raise broken(path, line, f"{len(fields)} fields; expected {len(header)}")
                 yield line, fields
         except DataError as error:
-            raise ConfigError("C223", str(error.what), fix=_again(path)) from None
+            raise ConfigError("C223", str(error.what), fix=again(path)) from None
 
     header: list[str] = []
     found = rows()
@@ -105,20 +117,34 @@ def _table(path: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     return header, found
 
 
-def _share(path: Path, line: int, word: str) -> float:
+def share(path: Path, line: int, word: str) -> float:
+    """A number of a table that is a probability. Raises ConfigError C223 where it is none."""
     try:
         value = float(word)
     except ValueError:
         value = math.nan
     if not 0 <= value <= 1:
-        raise _broken(path, line, f"{plain(word)!r} is no probability")
+        raise broken(path, line, f"{plain(word)!r} is no probability")
     return value
 
 
-def _broken(path: Path, line: int, what: str) -> ConfigError:
+def broken(path: Path, line: int, what: str) -> ConfigError:
+    """The error for a line of a table that is not as dojang wrote it."""
     where = f"{plain(str(path))!r} line {line:,}"
-    return ConfigError("C223", f"{where} is not as dojang wrote it: {what}.", fix=_again(path))
+    return ConfigError("C223", f"{where} is not as dojang wrote it: {what}.", fix=again(path))
 
 
-def _again(path: Path) -> str:
-    return f"bring back the file, or move it away and score the run again: dojang val {pasted(str(path.parent))}"
+def again(path: Path) -> str:
+    """How a broken file of a run folder is made anew, whatever kind of run folder it is."""
+    folder = path.parent
+    if any(folder.glob("fold-*/args.yaml")) or any(folder.glob("seed-*/args.yaml")):
+        moves = [aside(path)] + ([aside(folder / "metrics.json")] if path.name != "metrics.json" else [])
+        return f"bring back the file, or: {' && '.join(moves)} && dojang train --resume {pasted(str(folder))}"
+    if (folder / "val.json").exists():
+        return "bring back the file, or score those pictures again, in a new folder: dojang val RUN DATA"
+    return f"bring back the file, or: {aside(path)} && dojang val {pasted(str(folder))}"
+
+
+def aside(path: Path) -> str:
+    """The command that moves a file out of the way; nothing is lost by it."""
+    return f"mv {pasted(str(path))} {pasted(f'{path}.broken')}"

@@ -22,6 +22,8 @@ WORDS = {
     "brier": "Brier score",
 }
 
+_SPLITS = ("train", "val", "test")
+
 
 def chosen(path: Path) -> dict[str, Any]:
     """What metrics.json says of the weights that were scored, read from their own file.
@@ -32,18 +34,29 @@ def chosen(path: Path) -> dict[str, Any]:
     """
     for name in weights.card_of(path).metrics:
         split, _, score = name.partition("/")
-        if score in WORDS:
+        # a weights file may come from anywhere, and what it says is printed
+        if score in WORDS and split in _SPLITS:
             return {"file": path.name, "chosen_by": score, "chosen_on": split}
     return {"file": path.name, "chosen_by": None, "chosen_on": None}
 
 
+def known(metrics: Mapping[str, Any]) -> tuple[str, str] | tuple[None, None]:
+    """The score and the split by which weights were chosen, from what metrics.json holds; names that are none of
+    dojang's are not known.
+
+    >>> known({"weights": {"chosen_by": "a\\x1b[31m", "chosen_on": "val"}})
+    (None, None)
+    """
+    found = metrics.get("weights") or {}
+    by, on = found.get("chosen_by"), found.get("chosen_on")
+    return (by, on) if by in WORDS and on in _SPLITS else (None, None)
+
+
 def sentence(metrics: Mapping[str, Any]) -> str:
-    """The same in words, from what metrics.json holds; nothing where nothing was chosen, or it is not known.
+    """The same in words; nothing where nothing was chosen, or it is not known.
 
     >>> sentence({"weights": {"file": "best.safetensors", "chosen_by": "macro_f1", "chosen_on": "val"}})
     'weights chosen by macro F1 on val'
     """
-    found = metrics.get("weights") or {}
-    if not found.get("chosen_by"):
-        return ""
-    return f"weights chosen by {WORDS.get(found['chosen_by'], found['chosen_by'])} on {found['chosen_on']}"
+    by, on = known(metrics)
+    return f"weights chosen by {WORDS[by]} on {on}" if by else ""

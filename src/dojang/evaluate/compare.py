@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from dojang.data.manifest import plain, read_splits
-from dojang.errors import DataError, many
+from dojang.data.manifest import pasted, plain, read_splits
+from dojang.errors import DataError, listing, many
 from dojang.evaluate import answered
 from dojang.metrics import differences, paired
 from dojang.metrics.intervals import Score
@@ -136,14 +136,17 @@ def asked(folder: Path, split: str, run: str | None = None) -> Asked:
     run = run or str(folder)
     whole = answered.answers(folder)
     rows = [row for row in whole if row.split == split]
+    place = folder / "splits.csv"
     if not rows:
         have = _splits(whole)
+        # a split that the run has pictures of can be asked for; of any other there is nothing to be said
+        can = place.exists() and any(row.split == split for row in read_splits(answered.text(place), str(place)))
+        alone = any((folder / "weights").glob("*.safetensors"))
         raise DataError(
             "D121",
-            f"{run!r} has no answers to {split!r} pictures; it has those to {', '.join(have) or 'none'}.",
-            fix=f"dojang val {run} --split {split}" if split in ("train", "val", "test") else "--split NAME",
+            f"{plain(run)!r} has no answers to {plain(split)!r} pictures; it has those to {listing(have) or 'none'}.",
+            fix=f"dojang val {pasted(run)} --split {split}" if can and alone else f"--split {(have or ['NAME'])[0]}",
         )
-    place = folder / "splits.csv"
     listed = {row.path: row for row in read_splits(answered.text(place), str(place))}
     shares = answered.shares(folder)
     counts = Counter[str]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -13,9 +14,9 @@ import numpy as np
 
 from dojang.data import leaks
 from dojang.data.loader import Loader
-from dojang.data.manifest import Manifest
+from dojang.data.manifest import Manifest, plain
 from dojang.data.store import Store
-from dojang.errors import DataError, did_you_mean, many
+from dojang.errors import DataError, listing, many
 from dojang.evaluate import views, worst
 from dojang.metrics import intervals, scores
 from dojang.metrics.summary import Summary, summary
@@ -137,7 +138,12 @@ def evaluate(
     rows = manifest.rows(split)
     if len(rows) == 0:
         have = [name for name, counts in manifest.counts().items() if name and sum(counts.values())]
-        raise DataError("D121", f"the data has no {split!r} pictures; it has {', '.join(have) or 'none'}.")
+        best = next((name for name in ("test", "val", "train") if name in have), "")
+        raise DataError(
+            "D121",
+            f"the data has no {split!r} pictures; it has {', '.join(have) or 'none'}.",
+            fix=f"--split {best}" if best else "give data that has pictures.",
+        )
     ids = match(manifest, predictor.labels, split)
 
     def loader(some: np.ndarray) -> Loader:
@@ -187,6 +193,11 @@ def _plainly(name: str) -> str:
     return re.sub(r"^n\d{8}[-_ ]", "", name).replace("_", " ").casefold()
 
 
+def _nearest(name: str, labels: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, labels, n=1, cutoff=0.6)
+    return f"; near {near[0]!r}" if near else ""
+
+
 def match(manifest: Manifest, labels: tuple[str, ...], split: str) -> np.ndarray:
     """For each class of a manifest, the id that the network has for its name; int64 (classes,).
 
@@ -196,14 +207,16 @@ def match(manifest: Manifest, labels: tuple[str, ...], split: str) -> np.ndarray
     counts = manifest.counts()[split]
     place = {label: i for i, label in enumerate(labels)}
     place |= {name: place[label] for name, label in otherwise_written(manifest.classes, labels).items()}
-    for name in manifest.classes:
-        if name not in place and counts.get(name, 0):
-            raise DataError(
-                "D107",
-                f"the {_WORDS.get(split, split)} set has a class the model does not know: "
-                f"{name!r} ({many(counts[name], 'image')}). "
-                f"Known: {', '.join(labels[:10])}{' ...' if len(labels) > 10 else ''}.",
-                context=(did_you_mean(name, labels) + " Scoring it would be meaningless.").strip(),
-                fix="rename the folder, or retrain with it in the training set.",
-            )
+    unknown = {name: counts[name] for name in manifest.classes if name not in place and counts.get(name, 0)}
+    if unknown:
+        what = "a class" if len(unknown) == 1 else many(len(unknown), "class", "classes")
+        said = [f"{name!r} ({many(n, 'image')}{_nearest(name, labels)})" for name, n in unknown.items()]
+        raise DataError(
+            "D107",
+            f"the {_WORDS.get(split, split)} set has {what} the model does not know: {listing(said, most=20)}. "
+            f"Known: {listing(map(plain, labels))}.",
+            context=f"Scoring {'it' if len(unknown) == 1 else 'them'} would be meaningless.",
+            fix=f"rename the folder{'' if len(unknown) == 1 else 's'}, or retrain with "
+            f"{'it' if len(unknown) == 1 else 'them'} in the training set.",
+        )
     return np.array([place.get(name, -1) for name in manifest.classes], dtype=np.int64)

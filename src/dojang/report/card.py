@@ -13,7 +13,7 @@ from typing import Any
 
 import dojang
 from dojang import files
-from dojang.data.manifest import SplitRow, plain, read_splits
+from dojang.data.manifest import SplitRow, pasted, plain, read_splits, readable
 from dojang.report.story import Story
 from dojang.report.text import Words, number
 from dojang.runs import folder as names
@@ -21,6 +21,7 @@ from dojang.runs import folder as names
 #: what the hub calls a score of dojang's
 _METRICS = {"top1": "accuracy", "macro_f1": "f1", "roc_auc": "roc_auc", "average_precision": "average_precision"}
 _LISTED = 40
+_UNKNOWN = "With `--none-of-these` a picture that is like none of its classes is said to be unknown."
 
 
 def card(story: Story, license: str = "unknown") -> str:
@@ -78,7 +79,7 @@ def header(story: Story, license: str = "unknown") -> dict[str, Any]:
 
 
 def _intended(story: Story) -> str:
-    labels = list(story.card.labels) if story.card else []
+    labels = readable(story.card.labels) if story.card else []
     named = ", ".join(f"`{_code(label)}`" for label in labels[:_LISTED])
     more = f" and {len(labels) - _LISTED:,} more" if len(labels) > _LISTED else ""
     return _section(
@@ -87,7 +88,9 @@ def _intended(story: Story) -> str:
         if labels
         else "An image classifier.",
         "Use it on pictures like those it learned from (see Data). It has no answer for anything else and gives one of "
-        "these all the same.",
+        + (
+            "these all the same, unless it is asked with `--none-of-these`." if _knows(story) else "these all the same."
+        ),
         "*To be completed by its owner: who uses it, what for, and what it must not be used for.*",
     )
 
@@ -96,7 +99,9 @@ def _data(story: Story, rows: Sequence[SplitRow]) -> str:
     counts = Counter(row.split for row in rows)
     said = [f"{name} {counts[name]:,}" for name in ("train", "val", "test") if counts[name]]
     lines = [f"Data: {_md(_data_name(story))}" + (f"; pictures: {', '.join(said)}." if said else ".")]
-    by_class = Counter(row.label for row in rows if row.split == "train")
+    classes = sorted({row.label for row in rows})
+    short = dict(zip(classes, readable(classes), strict=True))
+    by_class = Counter(short[row.label] for row in rows if row.split == "train")
     if len(by_class) > 1:
         (most, high), (least, low) = by_class.most_common()[0], by_class.most_common()[-1]
         lines.append(
@@ -114,6 +119,9 @@ def _training(story: Story) -> str:
     t, options = story.metrics.get("training", {}), story.recipe.train
     begun = story.recipe.model.pretrained
     from_weights = f", begun from trained weights (`{_code(begun)}`)" if begun else ""
+    if begun == "auto":
+        # which file it was is written nowhere
+        from_weights = f", begun from the weights for `{_code(str(story.recipe.model.model))}` in dojang's cache"
     lines = [
         f"Network: `{_code(str(story.recipe.model.model))}`{from_weights}. Optimizer {options.optimizer}, learning "
         f"rate {options.lr or 0:g}, {options.schedule} schedule, batches of {options.batch_size}, precision "
@@ -130,6 +138,7 @@ def _training(story: Story) -> str:
                 else "The weights are the last ones; nothing was chosen."
             )
         )
+    lines += _temperature(story)
     around = story.environment
     if around:
         lines.append(
@@ -139,9 +148,25 @@ def _training(story: Story) -> str:
     return _section("Training", *lines)
 
 
+def _temperature(story: Story) -> list[str]:
+    fitted, value = story.metrics.get("calibration", {}), story.card.temperature if story.card else 1.0
+    if value != 1.0:
+        known = fitted.get("temperature") == value and "n" in fitted
+        on = f", fitted on {fitted['n']:,} validation pictures" if known else ""
+        return [f"Its scores are divided by a temperature of {value:.4g}{on} before they become probabilities."]
+    return [f"Its temperature is 1: {_md(fitted['why'])}."] if fitted.get("why") else []
+
+
+def _knows(story: Story) -> bool:
+    """Whether the weights hold what known pictures look like."""
+    return story.card is not None and story.card.extra.get("familiar") == ""
+
+
 def _evaluation(story: Story) -> str:
     if not story.splits:
-        return _section("Evaluation", "This run has no scores yet.")
+        again = f"`dojang val {_code(pasted(str(story.folder)))}`"
+        unscored = f"Its scores are not here (metrics.json); {again} makes them anew."
+        return _section("Evaluation", unscored if story.finished else "This run has no scores yet.")
     t, split = Words("en"), story.splits[0]
     lines = ["| score | value | 95 % interval |", "|---|---|---|"]
     for name, one in story.scores(split).items():
@@ -153,6 +178,9 @@ def _evaluation(story: Story) -> str:
     about = t(f"about_{split}") if t.has(f"about_{split}") else ""
     n = story.metrics[split].get("n", 0)
     said = [f"{about} n = {n:,}.".strip(), "\n".join(lines), t("intervals_note")]
+    if story.chosen is not None and story.chosen[0] != "top1":
+        by, on = story.chosen
+        said.insert(1, t("chosen_by_alone", monitor=t.brief(by), split=t.split(on)))
     leaked = story.metrics[split].get("leaked")
     if leaked:
         said.insert(1, f"**{t('leaked', n=leaked, split=t.split(split))}**")
@@ -165,10 +193,8 @@ def _limits(story: Story) -> str:
         "It was trained once: another seed gives another network.",
     ]
     if story.kept is not None and story.kept.confused():
-        pairs = [
-            f"{_md(story.kept.labels[i])} taken for {_md(story.kept.labels[j])} ({n:,})"
-            for i, j, n in story.kept.confused()[:5]
-        ]
+        names_of = readable(story.kept.labels)
+        pairs = [f"{_md(names_of[i])} taken for {_md(names_of[j])} ({n:,})" for i, j, n in story.kept.confused()[:5]]
         lines.append(f"What it confuses most: {'; '.join(pairs)}.")
     return _section("Limits", *lines)
 
@@ -185,6 +211,7 @@ def _use(story: Story) -> str:
         if not own
         else f"`{weights}` carries labels and preprocessing; the code of the network is needed beside it.",
         f"```\npip install dojang\n{shell}\n```",
+        *([_UNKNOWN] if _knows(story) else []),
         f"```python\n{code}\n```",
         f"Made by dojang {dojang.__version__}.",
     )

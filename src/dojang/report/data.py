@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dojang import seeds
-from dojang.data.manifest import SPLITS, SplitRow, plain
+from dojang.data.manifest import SPLITS, SplitRow, plain, readable
 from dojang.report.story import Story
 from dojang.report.text import Words
 
@@ -50,14 +50,18 @@ def shown(story: Story, rows: Sequence[SplitRow], chosen: Samples, found: dict[s
     counts = Counter((row.label, row.split) for row in rows)
     labels = list(story.card.labels) if story.card else []
     names = [*labels, *sorted({row.label for row in rows} - set(labels))]
+    short = dict(zip(names, map(plain, readable(names)), strict=True))
     splits = [split for split in (*SPLITS, "") if any(row.split == split for row in rows)]
     table = []
     for name in names if rows else ():
         numbers = [counts[name, split] for split in splits]
-        table.append((plain(name), [f"{n:,}" for n in (*numbers, sum(numbers))]))
+        table.append((short[name], [f"{n:,}" for n in (*numbers, sum(numbers))]))
     totals = [sum(counts[name, split] for name in names) for split in splits]
     pictures = [
-        (plain(name), [{"address": found[path], "small": found[path].startswith("data:image/png")} for path in there])
+        (
+            short.get(name, plain(name)),
+            [{"address": found[path], "small": found[path].startswith("data:image/png")} for path in there],
+        )
         for name, paths in chosen.rows.items()
         if (there := [path for path in paths if path in found])
     ]
@@ -68,7 +72,7 @@ def shown(story: Story, rows: Sequence[SplitRow], chosen: Samples, found: dict[s
         "counts": table,
         "totals": [f"{n:,}" for n in (*totals, sum(totals))],
         "folded": len(table) > _OPEN,
-        "notes": _notes(story, rows, counts, names, t),
+        "notes": _notes(story, rows, counts, short, t),
         "samples": pictures,
         "each": max((len(there) for _, there in pictures), default=1),
         "left": chosen.left,
@@ -76,7 +80,7 @@ def shown(story: Story, rows: Sequence[SplitRow], chosen: Samples, found: dict[s
 
 
 def _notes(
-    story: Story, rows: Sequence[SplitRow], counts: Counter[tuple[str, str]], names: list[str], t: Words
+    story: Story, rows: Sequence[SplitRow], counts: Counter[tuple[str, str]], names: dict[str, str], t: Words
 ) -> list[str]:
     said = []
     options = story.recipe.data
@@ -89,7 +93,9 @@ def _notes(
     if learned:
         most, least = max(learned, key=lambda name: learned[name]), min(learned, key=lambda name: learned[name])
         if learned[most] >= _TIMES * learned[least]:
-            said.append(t("imbalance", most=most, least=least, times=f"{learned[most] / learned[least]:.1f}"))
+            said.append(
+                t("imbalance", most=names[most], least=names[least], times=f"{learned[most] / learned[least]:.1f}")
+            )
     judging = next((split for split in ("test", "val") if any(row.split == split for row in rows)), None)
     if judging:
         few = sum(1 for name in names if counts[name, judging] < _FEW)

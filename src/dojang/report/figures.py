@@ -53,7 +53,7 @@ def curves(story: Story, t: Words) -> Curves:
     if found:
         marks.append(Mark("overfit", found.step))
     charts, used = [], list[str]()
-    each = svg.thinned([(float(row["step"]), float(row["loss"])) for row in steps])
+    each = svg.thinned(_points(steps, "loss"))
     for score in ("loss", "top1"):
         lines = [Line("steps", t("line_steps"), each)] if score == "loss" and each else []
         lines += [
@@ -62,7 +62,7 @@ def curves(story: Story, t: Words) -> Curves:
         if lines:
             charts.append((t(score), svg.chart(t("chart", name=t(score)), t("axis_step"), lines, marks)))
             used += [line.kind for line in lines if line.kind not in used]
-    rates = svg.thinned([(float(row["step"]), float(row["lr"])) for row in steps])
+    rates = svg.thinned(_points(steps, "lr"))
     if rates:
         lines = [Line("rate", t("line_rate"), rates)]
         charts.append((t("rate"), svg.chart(t("chart", name=t("rate")), t("axis_step"), lines, zero=True)))
@@ -71,10 +71,14 @@ def curves(story: Story, t: Words) -> Curves:
     return Curves(charts, keys, _said(results, found, t), _table(results))
 
 
+def _points(rows: Sequence[Mapping[str, str]], name: str) -> list[tuple[float, float]]:
+    found = [(float(row["step"]), float(row[name])) for row in rows if row.get(name)]
+    return [(x, y) for x, y in found if math.isfinite(x) and math.isfinite(y)]
+
+
 def _line(results: Sequence[Mapping[str, str]], part: str, score: str, t: Words) -> Line | None:
     name, label = f"{part}/{score}", t(f"line_{part}")
-    rows = [row for row in results if row.get(name)]
-    points = [(float(row["step"]), float(row[name])) for row in rows]
+    points = _points(results, name)
     said = [t("point", line=label, step=int(x), value=y) for x, y in points]
     return Line(part, label, points, dots=len(points) <= 60, said=said) if points else None
 
@@ -105,13 +109,19 @@ def _table(results: Sequence[Mapping[str, str]]) -> list[list[str]]:
 
 
 def _of_several(story: Story, t: Words) -> Curves:
-    lines = []
-    for part in story.parts:
-        points = [(float(row["step"]), float(row["train/loss"])) for row in part.results if row.get("train/loss")]
-        said = [f"{plain(part.name)}: {number(y)}" for _, y in points]
-        lines += [Line("train", part.name, points, dots=True, said=said)] if points else []
-    charts = [(t("loss"), svg.chart(t("chart", name=t("loss")), t("axis_step"), lines))] if lines else []
-    return Curves(charts, [("train", t("line_fold"))] if lines else [], [], [])
+    charts, used = [], list[str]()
+    for score in ("loss", "top1"):
+        lines = []
+        for part in story.parts:
+            for kind in ("train", "val"):
+                points = _points(part.results, f"{kind}/{score}")
+                label = f"{plain(part.name)}, {t(f'line_{kind}')}"
+                said = [t("point", line=label, step=int(x), value=y) for x, y in points]
+                lines += [Line(kind, label, points, dots=len(points) <= 30, said=said)] if points else []
+        if lines:
+            charts.append((t(score), svg.chart(t("chart", name=t(score)), t("axis_step"), lines)))
+            used += [line.kind for line in lines if line.kind not in used]
+    return Curves(charts, [(kind, t(f"line_{kind}_each")) for kind in ("train", "val") if kind in used], [], [])
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def begins(results: Sequence[Mapping[str, str]]) -> Overfitting | None:
         return None
     row = results[least]
     return Overfitting(
-        least, int(row["step"]), int(float(row["epoch"])), losses[least], losses[-1], learned[least], learned[-1]
+        least, int(float(row["step"])), int(float(row["epoch"])), losses[least], losses[-1], learned[least], learned[-1]
     )
 
 

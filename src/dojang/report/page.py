@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 import time
 from collections.abc import Callable
@@ -12,10 +13,12 @@ from importlib import resources
 from typing import Any
 
 from markupsafe import Markup
+from rich.cells import cell_len
 
 import dojang
 from dojang.data.ahead import cores
 from dojang.data.manifest import plain
+from dojang.errors import ConfigError
 from dojang.evaluate.kept import Kept
 from dojang.report import data, figures, matrix, method, results
 from dojang.report.story import Story
@@ -24,6 +27,7 @@ from dojang.runs.pictures import Pictures
 
 #: wrong answers that are shown
 WORST = 24
+_PLACE = "THE/PLACE/OF/THE/PICTURES"
 _SMALL = "data:image/png"
 
 Tick = Callable[[int, int], None]
@@ -59,7 +63,7 @@ def make(
         tick: Told how many pictures are read, and of how many.
 
     Raises:
-        ConfigError: C202 for another language.
+        ConfigError: C202 for another language; C218 for ``pictures`` that are not there, or are none of the run's.
     """
     began = time.perf_counter()
     t = Words(lang)
@@ -67,6 +71,8 @@ def make(
     if not source.rows and story.parts:
         # runs that share one division write it down each by itself
         source = Pictures(story.parts[0].folder, pictures)
+    if pictures is not None:
+        _given(source, pictures)
     kept, rows = story.kept, source.rows
     cells = matrix.cells(kept) if kept else {}
     worst = kept.wrong(WORST).tolist() if kept else []
@@ -106,7 +112,21 @@ def make(
     context["contents"] = [headings.get(key, (key, t(key) if t.has(key) else "")) for key in there]
     html = _render(context)
     seconds = time.perf_counter() - began
-    return Page(html, len(found), tuple(sentence for sentence, _ in warnings), seconds)
+    return Page(html, len(found), tuple(f"{sentence} {command}".rstrip() for sentence, command in warnings), seconds)
+
+
+def _given(source: Pictures, given: Any) -> None:
+    """Data that was named must be the run's: a page without its pictures is not what was asked for."""
+    place = plain(str(given)) if isinstance(given, (str, os.PathLike)) else type(given).__name__
+    if source.missing is not None:
+        raise ConfigError("C218", f"--data {place!r}: {source.missing.what}", fix=f"--data {_PLACE}")
+    if source.strange:
+        raise ConfigError(
+            "C218",
+            f"--data {place!r} holds none of the {len(source.rows):,} pictures of this run.",
+            context=f"The run knows them by names such as {plain(source.rows[0].path)!r}.",
+            fix=f"--data {_PLACE}",
+        )
 
 
 def _mistakes(
@@ -129,7 +149,7 @@ def _mistakes(
     return {
         "n": len(kept),
         "labels": labels,
-        "long": any(len(label) > 3 for label in labels),
+        "long": any(cell_len(label) > 4 for label in labels),
         "caption": t("matrix_caption", split=t.split(kept.split)),
         "pressed": bool(found),
         "how": t("matrix_how" if found else "matrix_how_without") if whole else t("matrix_large", n=len(labels)),

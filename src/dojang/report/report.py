@@ -9,11 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from dojang import files
+from dojang.data.manifest import plain
 from dojang.errors import ConfigError
 from dojang.report import card, page, story
 from dojang.report.page import Page
+from dojang.report.text import Words
 from dojang.runs import folder as names
 from dojang.runs.api import Run
+
+
+def apart(card: str, out: str | None) -> None:
+    """Refuse one place for the card and the page. Raises ConfigError C202."""
+    if out is not None and os.path.realpath(card) == os.path.realpath(out):
+        raise ConfigError(
+            "C202",
+            f"--card and --out are the same file, {plain(card)!r}: one would replace the other.",
+            fix="--card README.md --out report.html",
+        )
 
 
 class Report:
@@ -41,6 +53,8 @@ class Report:
     def __init__(
         self, run: Run | str | os.PathLike[str], *, lang: str = "en", data: Any = None, threads: int | None = None
     ) -> None:
+        # another language is refused before anything is read
+        Words(lang)
         self.story = story.read(run.path if isinstance(run, Run) else Path(run))
         self.lang, self._data, self._threads = lang, data, threads
         self._page: Page | None = None

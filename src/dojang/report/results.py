@@ -9,11 +9,13 @@ import numpy as np
 from dojang.data.manifest import pasted, plain
 from dojang.report import figures, svg
 from dojang.report.story import Story
-from dojang.report.text import Words, number
+from dojang.report.text import Words, alike, number
 from dojang.runs.pictures import Pictures
 
 #: scores of which less is better: a bar would tell the opposite
 _LESS = ("loss", "brier", "error")
+#: runs side by side in a table
+_ACROSS = 5
 
 
 def hero(story: Story, t: Words) -> dict[str, Any] | None:
@@ -34,7 +36,9 @@ def hero(story: Story, t: Words) -> dict[str, Any] | None:
         most = int(np.bincount(story.kept.true).max())
         said.append(t("guessing", value=most / len(story.kept)))
     bar = svg.bar(value, low, high, t("interval_short", low=low, high=high))
-    return {"value": number(value), "low": number(low), "high": number(high), "n": f"{n:,}", "bar": bar, "said": said}
+    of_what = f"n\u00a0=\u00a0{n:,}" if n is not None else ""
+    told = {"value": number(value), "interval": t("interval_short", low=number(low), high=number(high))}
+    return told | {"of": of_what, "bar": bar, "said": said}
 
 
 def _mean(story: Story, t: Words) -> dict[str, Any] | None:
@@ -42,29 +46,48 @@ def _mean(story: Story, t: Words) -> dict[str, Any] | None:
     if story.repeated is None or "top1" not in story.repeated[1].get("scores", {}):
         return None
     found = story.repeated[1]
-    one, n = found["scores"]["top1"], len(found["runs"])
-    low, high = one.get("low"), one.get("high")
-    bar = svg.bar(one["mean"], low, high, t("interval_short", low=number(low), high=number(high)))
-    told = {"value": number(one["mean"]), "low": number(low), "high": number(high), "n": f"{n:,}"}
-    return told | {"bar": bar, "said": [t("about_mean", n=n)]}
+    one, runs = found["scores"]["top1"], found["runs"]
+    mean, low, high = (one.get(name) for name in ("mean", "low", "high"))
+    if mean is None:
+        return None
+    counts = [run["n"] for run in runs if "n" in run]
+    each = f"{min(counts):,}" if len(set(counts)) == 1 else f"{min(counts):,}–{max(counts):,}" if counts else "–"
+    interval = t("interval_short", low=number(low), high=number(high)) if low is not None and high is not None else ""
+    bar = svg.bar(mean, low, high, interval or number(mean))
+    of_what = t("runs_each", n=len(runs), each=each)
+    said = [t("about_mean", n=len(runs))]
+    if found.get("split"):
+        said.append(t("judged_by", split=t.split(str(found["split"]))))
+    return {"value": number(mean), "interval": interval, "of": of_what, "bar": bar, "said": said}
 
 
 def warnings(story: Story, pictures: Pictures, t: Words) -> list[tuple[str, str]]:
     """What must be known before anything else is read: (sentence, command)."""
     said: list[tuple[str, str]] = []
-    if "training" not in story.metrics:
-        said.append((t("unfinished"), f"dojang train --resume {pasted(str(story.folder))}"))
+    place = pasted(str(story.folder))
+    scored = bool(story.splits or story.repeated)
+    if not story.finished:
+        said.append((t("unfinished_scored" if scored else "unfinished"), f"dojang train --resume {place}"))
+    elif not scored and story.card is not None:
+        has_parts = bool({row.split for row in pictures.rows} & {"val", "test"})
+        said.append((t("unscored"), f"dojang val {place}") if has_parts else (t("unscored_parts"), ""))
+    if story.kept is None and story.splits:
+        # what lies above the runs of a cross-validation is no run's to score
+        said.append((t("no_answers"), "" if story.repeated else f"dojang val {place}"))
     for split in story.splits:
         leaked = story.metrics[split].get("leaked")
         if leaked:
             said.append((t("leaked", n=leaked, split=t.split(split)), ""))
-    if _chosen(story) and story.recipe.train.monitor != "top1":
-        training = story.metrics["training"]
-        monitor = t.brief(story.recipe.train.monitor)
-        said.append((t("chosen_by", monitor=monitor, step=training["step"], steps=training["steps"]), ""))
+    chosen = story.chosen
+    if chosen is not None and chosen[0] != "top1":
+        training, values = story.metrics.get("training", {}), _words(chosen, t)
+        if story.best_step is not None:
+            said.append((t("chosen_by", **values, step=story.best_step, steps=training["steps"]), ""))
+        else:
+            said.append((t("chosen_by_alone", **values), ""))
     if pictures.missing is not None:
-        place = story.facts["data"]
-        words = t("no_pictures", place=place, code=pictures.missing.code) if place else t("no_pictures_python")
+        data = story.facts["data"]
+        words = t("no_pictures", place=data, code=pictures.missing.code) if data else t("no_pictures_python")
         said.append((words, ""))
     if pictures.changed:
         said.append((t("pictures_changed", n=len(pictures.changed)), ""))
@@ -103,14 +126,24 @@ def scores(story: Story, t: Words) -> list[dict[str, Any]]:
 
 def scores_said(story: Story, t: Words) -> list[str]:
     """Which weights were scored, and what the intervals hold."""
-    said = []
-    training = story.metrics.get("training", {})
-    if _chosen(story):
-        monitor = t.brief(story.recipe.train.monitor)
-        said.append(t("weights_best", step=training["step"], steps=training["steps"], monitor=monitor))
-    elif training.get("weights"):
-        said.append(t("weights_last", steps=training["steps"]))
-    return [*said, t("intervals_note")]
+    return [*_weights(story, t), t("intervals_note")]
+
+
+def _weights(story: Story, t: Words) -> list[str]:
+    training, weights = story.metrics.get("training", {}), story.metrics.get("weights", {})
+    chosen, file = story.chosen, weights.get("file")
+    if chosen is not None:
+        values = _words(chosen, t)
+        if story.best_step is not None:
+            return [t("weights_best", step=story.best_step, steps=training["steps"], **values)]
+        return [t("weights_best_file", file=file, **values) if file else t("weights_best_runs", **values)]
+    if training.get("weights") and "steps" in training:
+        return [t("weights_last", steps=training["steps"])]
+    return [t("weights_last_runs")] if story.repeated and (weights or story.parts) else []
+
+
+def _words(chosen: tuple[str, str], t: Words) -> dict[str, str]:
+    return {"monitor": t.brief(chosen[0]), "split": t.split(chosen[1])}
 
 
 def repeated(story: Story, t: Words) -> dict[str, Any] | None:
@@ -118,27 +151,44 @@ def repeated(story: Story, t: Words) -> dict[str, Any] | None:
     if story.repeated is None:
         return None
     kind, found = story.repeated
-    values: dict[str, dict[str, Any]] = found.get("scores", {})
     runs = found.get("runs", [])
-    if not values or not runs:
+    splits = {str(found.get("split") or ("test" if kind == "folds" else "")): found.get("scores", {})}
+    splits |= found.get("others", {})
+    # of the split that judges it is known how many pictures there are
+    bare = [{"name": run["name"]} for run in runs]
+    parts = [
+        _repeated(split, scores, bare if i else runs, t)
+        for i, (split, scores) in enumerate(splits.items())
+        if scores and runs
+    ]
+    if not parts:
         return None
-    rows: list[dict[str, Any]] = []
-    for i, run in enumerate(runs):
-        cells = [number(one["values"][i]) for one in values.values()]
-        name = plain(str(run["name"]))
-        rows.append({"name": name, "n": f"{run.get('n', 0):,}", "cells": cells, "total": False})
-    for key in ("mean", "sd"):
-        cells = [number(one[key]) for one in values.values()]
-        rows.append({"name": t(key), "n": "", "cells": cells, "total": key == "mean"})
-    cells = ["–" if one["low"] is None else f"{number(one['low'])} – {number(one['high'])}" for one in values.values()]
-    rows.append({"name": t("interval"), "n": "", "cells": cells, "total": False})
     aside = found.get("set_aside")
     return {
         "heading": t(f"repeats_{kind}", n=len(runs)),
-        "names": [t.brief(name) for name in values],
-        "rows": rows,
-        "said": [t("set_aside", n=aside)] if aside else [],
+        "parts": parts,
+        "said": [*([] if story.splits else _weights(story, t)), *([t("set_aside", n=aside)] if aside else [])],
     }
+
+
+def _repeated(split: str, scores: dict[str, Any], runs: list[dict[str, Any]], t: Words) -> dict[str, Any]:
+    """Two tables of a split: mean, deviation and interval of each score; and each score run by run."""
+    over, single = [], []
+    for name, one in scores.items():
+        column = [one.get(key) for key in ("mean", "sd", "low", "high")]
+        told = alike([*column, *one["values"]])
+        interval = f"{told[2]} – {told[3]}" if None not in column[2:] else "–"
+        over.append((t.name(name), told[0], told[1], interval))
+        single.append((t.brief(name), told[4:]))
+    # as many side by side as paper has room for
+    blocks = [
+        {
+            "runs": [(plain(run["name"]), f"n = {run['n']:,}" if "n" in run else "") for run in runs[i : i + _ACROSS]],
+            "rows": [(name, cells[i : i + _ACROSS]) for name, cells in single],
+        }
+        for i in range(0, len(runs), _ACROSS)
+    ]
+    return {"split": t.split(split), "over": over, "blocks": blocks}
 
 
 def calibration(story: Story, t: Words) -> dict[str, Any] | None:
@@ -152,23 +202,30 @@ def calibration(story: Story, t: Words) -> dict[str, Any] | None:
         return None
     words = t("calibration_title"), bins, t("axis_probability"), t("axis_right"), t("answers")
     measured = {name: found.get(name) for name in ("ece", "by_chance", "by_chance_high")}
-    said = [t("calibration_error", **measured)] if all(isinstance(v, float) for v in measured.values()) else []
-    said += _temperature(story, t)
-    return {"drawing": svg.reliability(*words), "said": said}
+    said = []
+    if all(value is not None for value in measured.values()):
+        told = {name: float(value or 0) for name, value in measured.items()}
+        said = [t("calibration_error", n=sum(one.n for one in bins), **told), t(_verdict(bins, told))]
+    return {"drawing": svg.reliability(*words), "said": said + _temperature(story, t)}
+
+
+def _verdict(bins: list[svg.Bin], measured: dict[str, float]) -> str:
+    """The key of what the calibration error says: chance alone, or which way the probabilities are wrong."""
+    if measured["ece"] <= measured["by_chance_high"]:
+        return "calibration_chance"
+    more = sum(one.n * (one.probability - one.right) for one in bins)
+    return "calibration_too_sure" if more > 0 else "calibration_too_careful"
 
 
 def _temperature(story: Story, t: Words) -> list[str]:
-    """What was done so that probabilities mean what they say."""
+    """What was done so that probabilities mean what they say, or why nothing was."""
     value = story.card.temperature if story.card else 1.0
-    if value == 1.0:
-        return []
     fitted = story.metrics.get("calibration", {})
+    if value == 1.0:
+        return [t("temperature_one", why=t.why(fitted["why"]))] if fitted.get("why") else []
     error = fitted.get("val", {}).get("calibration_error")
-    if not error or fitted.get("temperature") != value:
+    if not error or "n" not in fitted or fitted.get("temperature") != value:
         return [t("temperature", value=value)]
-    return [t("temperature_fitted", value=value, n=fitted["n"], **error)]
-
-
-def _chosen(story: Story) -> bool:
-    training = story.metrics.get("training", {})
-    return training.get("weights") == "best.safetensors" and "step" in training
+    said = [t("temperature_fitted", value=value, n=fitted["n"], **error)]
+    # of the validation pictures the curve is kinder than of new ones
+    return said + [t(f"temperature_{name}") for name in story.splits[:1] if name in ("test", "val")]

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dojang import files
+from dojang.data.manifest import plain
 from dojang.errors import ConfigError
-from dojang.evaluate import kept
+from dojang.evaluate import kept, several
+from dojang.evaluate.answered import aside
+from dojang.evaluate.files import metrics_in
 from dojang.evaluate.kept import Kept
 from dojang.models import weights
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
 from dojang.train.log import read_table
-
-#: what metrics.json calls runs of one recipe that were put together
-REPEATS = ("folds", "seeds")
 
 
 @dataclass(frozen=True)
@@ -62,9 +65,40 @@ class Story:
         return known + [name for name in scored if name not in known]
 
     @property
+    def finished(self) -> bool:
+        """Whether training came to its end, as metrics.json says or, where that is gone, weights and curves do."""
+        if "training" in self.metrics:
+            return True
+        if self.card is None:
+            return False
+        # what known pictures look like is written at the end; older weights do not say
+        ended = self.results and float(self.results[-1]["epoch"]) >= self.recipe.train.epochs
+        return "familiar" in self.card.extra or bool(ended)
+
+    @property
+    def chosen(self) -> tuple[str, str] | None:
+        """(score, split) by which the weights were chosen; None where nothing was chosen, or it is not known."""
+        for one in (self, *self.parts[:1]):
+            weights, training = one.metrics.get("weights"), one.metrics.get("training", {})
+            if weights is not None:
+                by = weights.get("chosen_by")
+                return (by, weights.get("chosen_on") or "val") if by else None
+            if training.get("weights") is not None:
+                best = training["weights"] == Path(names.BEST).name
+                return (one.recipe.train.monitor, "val") if best else None
+        return None
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the weights that were chosen, where it is known."""
+        training = self.metrics.get("training", {})
+        best = training.get("weights") == Path(names.BEST).name and "steps" in training
+        return training.get("step") if best else None
+
+    @property
     def repeated(self) -> tuple[str, dict[str, Any]] | None:
         """("folds" or "seeds", what metrics.json says of them) where several runs were put together."""
-        return next(((kind, self.metrics[kind]) for kind in REPEATS if kind in self.metrics), None)
+        return several.repeated(self.metrics)
 
     def scores(self, split: str) -> dict[str, dict[str, Any]]:
         """The scores of a split that are a number with an interval, by name."""
@@ -84,20 +118,17 @@ def read(run: str | Path) -> Story:
     """
     folder = names.find(run)
     recipe, facts = recipes.load(folder / names.ARGS)
-    metrics = _json(folder / names.METRICS)
-    made = [one["name"] for kind in REPEATS for one in metrics.get(kind, {}).get("runs", [])]
-    # a name that leads elsewhere was not written by dojang
-    inside = [name for name in made if isinstance(name, str) and name == Path(name).name]
-    parts = [read(folder / name) for name in inside if (folder / name / names.ARGS).exists()]
+    metrics = metrics_in(folder)
+    parts = [read(folder / name) for name in several.parts(metrics) if (folder / name / names.ARGS).exists()]
     return Story(
         folder=folder,
         recipe=recipe,
         facts=facts,
         environment=_json(folder / names.ENVIRONMENT),
         metrics=metrics,
-        kept=_whole(folder / names.PREDICTIONS, lambda: kept.read(folder)),
-        results=_table(folder / names.RESULTS),
-        steps=_table(folder / names.STEPS),
+        kept=kept.read(folder),
+        results=_table(folder / names.RESULTS, ("step", "epoch")),
+        steps=_table(folder / names.STEPS, ("step", "lr", "loss")),
         bad=len(_table(folder / names.BAD)),
         card=_card(folder),
         parts=parts,
@@ -105,24 +136,48 @@ def read(run: str | Path) -> Story:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    found = _whole(path, lambda: json.loads(files.read_text(path))) if path.exists() else {}
-    return found if isinstance(found, dict) else {}
+    def reading() -> dict[str, Any]:
+        found = json.loads(files.read_text(path))
+        if not isinstance(found, dict):
+            raise ValueError("no table")
+        return found
 
-
-def _table(path: Path) -> list[dict[str, str]]:
-    found: list[dict[str, str]] = _whole(path, lambda: read_table(path)) if path.exists() else []
+    found: dict[str, Any] = _whole(path, reading) if path.exists() else {}
     return found
 
 
-def _whole(path: Path, reading: Any) -> Any:
+def _table(path: Path, needed: Sequence[str] = ()) -> list[dict[str, str]]:
+    """The rows of a table; of one with needed columns all that is shown of it is sure to be a number."""
+
+    def reading() -> list[dict[str, str]]:
+        rows = read_table(path)
+        for line, row in enumerate(rows, 2):
+            for name, value in row.items():
+                if name in needed or (needed and str(name).startswith(("train/", "val/")) and value):
+                    try:
+                        number = float(value)
+                    except (TypeError, ValueError):
+                        raise ValueError(f"line {line:,}: {name} is {value!r}") from None
+                    if name in ("step", "epoch") and not (math.isfinite(number) and number >= 0):
+                        raise ValueError(f"line {line:,}: {name} is {value!r}")
+            if missing := [name for name in needed if name not in row]:
+                raise ValueError(f"no column {missing[0]}")
+        return rows
+
+    found: list[dict[str, str]] = _whole(path, reading) if path.exists() else []
+    return found
+
+
+def _whole(path: Path, reading: Callable[[], Any]) -> Any:
     """What a file holds; a run folder that was edited by hand, or half copied, is said to be."""
     try:
         return reading()
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError, csv.Error) as error:
         raise ConfigError(
             "C223",
-            f"cannot read {str(path)!r}: it is not as dojang wrote it ({type(error).__name__}: {str(error)[:80]}).",
-            fix=f"dojang val {path.parent}, to write it anew; or bring back the file.",
+            f"cannot read {plain(str(path))!r}: it is not as dojang wrote it "
+            f"({type(error).__name__}: {plain(str(error))[:80]}).",
+            fix=f"bring back the file; or go without it: {aside(path)}",
         ) from None
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
+import string
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
@@ -48,7 +50,12 @@ class Words:
 
     def __call__(self, key: str, **values: Any) -> str:
         """The sentence, with values as a reader expects them: thousands apart, names inert."""
-        return catalogue()[key][self.lang].format(**{name: shown(value) for name, value in values.items()})
+        said, before = list[str](), ""
+        for literal, name, _, _ in string.Formatter().parse(catalogue()[key][self.lang]):
+            said.append(particle(before, literal) if self.lang == "ko" else literal)
+            before = shown(values[name]) if name else ""
+            said.append(before)
+        return "".join(said)
 
     def has(self, key: str) -> bool:
         """Whether there is such a key."""
@@ -78,6 +85,37 @@ class Words:
         """What a split is called."""
         key = f"split_{name or 'none'}"
         return self(key) if self.has(key) else plain(name)
+
+
+# each by the end of the word before it: after a consonant, after a vowel
+_PARTICLES = {
+    "(으)로": ("으로", "로"),
+    "은(는)": ("은", "는"),
+    "이(가)": ("이", "가"),
+    "을(를)": ("을", "를"),
+    "과(와)": ("과", "와"),
+}
+_RIEUL = 8
+# how digits end when they are read: the consonant's number in its syllable, 0 for none
+_DIGITS = dict(zip("0123456789", (21, 8, 0, 16, 0, 0, 1, 8, 8, 0), strict=True))
+
+
+def particle(word: str, rest: str) -> str:
+    """The text after a word, with the Korean particle that it begins with as the word's last letter or digit asks.
+
+    A word that ends in anything else, a Latin letter say, may be read either way and keeps both.
+
+    >>> particle("0.3", "(으)로 나눕니다"), particle("2", "(으)로"), particle("cat", "을(를)")
+    ('으로 나눕니다', '로', '을(를)')
+    """
+    both = next((both for both in _PARTICLES if rest.startswith(both)), None)
+    last = word[-1:]
+    if both is None or not ("가" <= last <= "힣" or (last in _DIGITS and last)):
+        return rest
+    end = _DIGITS[last] if last in _DIGITS else (ord(last) - ord("가")) % 28
+    # "(으)로" takes ㄹ for a vowel
+    vowel = end == 0 or (end == _RIEUL and both == "(으)로")
+    return _PARTICLES[both][vowel] + rest[len(both) :]
 
 
 @functools.cache
@@ -118,3 +156,15 @@ def number(value: float | None) -> str:
     if value and abs(value) < 1e-3:
         return f"{value:.3g}"
     return f"{value:.4f}" if abs(value) < 100 else f"{value:,.1f}"
+
+
+def alike(values: Sequence[float | None]) -> list[str]:
+    """Numbers that stand beside each other, all with as many decimals as the largest needs.
+
+    >>> alike([0.5, 0.0004, None]), alike([0.0021, 0.0004])
+    (['0.5000', '0.0004', '–'], ['0.002100', '0.000400'])
+    """
+    there = [abs(value) for value in values if value is not None and value == value]
+    most = max(there, default=0.0)
+    digits = 1 if most >= 100 else 6 if 0 < most < 0.01 else 4
+    return ["–" if value is None or value != value else f"{value:,.{digits}f}" for value in values]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from torch import nn
 
 from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError
-from dojang.evaluate.chosen import sentence
+from dojang.evaluate import several
+from dojang.evaluate.files import metrics_in
 from dojang.models import build, others
 from dojang.models.presets import PRESETS
 from dojang.predict.answer import Answer
@@ -23,6 +23,7 @@ from dojang.runs import recipe as recipes
 from dojang.runs import shown
 from dojang.runs import train as training
 from dojang.runs import validate as validation
+from dojang.runs.scored import Scores
 from dojang.train.log import Reporter
 
 
@@ -167,12 +168,16 @@ class Run:
         return validation.metrics_of(self.path)
 
     @property
-    def scores(self) -> shown.Scores:
-        """The same, shown in a notebook as a table with intervals."""
-        return shown.Scores(self.metrics)
+    def scores(self) -> Scores:
+        """The same, shown as a table with intervals."""
+        return Scores(metrics_in(self.path))
 
     def confusion(self, split: str | None = None) -> shown.Confusion | None:
-        """The confusion matrix of a split, test where there is one; None for a run that is not scored."""
+        """The confusion matrix of a split, test where there is one; None for a run that is not scored.
+
+        Raises:
+            DataError: D121 for a split that the run has no answers to.
+        """
         return shown.confusion(self.path, split)
 
     def wrong(self, split: str | None = None, *, most: int = 24, data: Any = None) -> shown.Wrong | None:
@@ -180,15 +185,18 @@ class Run:
 
         Args:
             data: Where the pictures are, if they are elsewhere now, or were given in Python.
+
+        Raises:
+            ConfigError: C202 for ``most`` below 0.
+            DataError: D121 for a split that the run has no answers to.
         """
         return shown.wrong(self.path, split, most, data)
 
     @property
     def runs(self) -> list[Run]:
         """The runs of a cross-validation, or of several seeds, one by one; none of a run by itself."""
-        metrics = self.metrics
-        made = metrics.get("folds", metrics.get("seeds", {"runs": []}))["runs"]
-        return [Run(self.path / run["name"], model=self._module) for run in made]
+        made = several.parts(metrics_in(self.path))
+        return [Run(self.path / name, model=self._module) for name in made]
 
     def val(self, data: Any = None, *, split: str | None = None, device: str = "auto") -> dict[str, Any]:
         """Score the weights, on the run's own validation part or on other data; gives the scores by split."""
@@ -214,15 +222,18 @@ class Run:
         return model.predict(pictures, **options)
 
     def _repr_html_(self) -> str:
-        return shown.run(self.path, self.metrics)
+        return shown.run(self.path, metrics_in(self.path))
 
     def __repr__(self) -> str:
-        scores: Sequence[str] = [
-            f"{split} top-1 {self.metrics[split]['top1']['value']:.4f}"
+        found = self.scores
+        told = [
+            f"{split} top-1 {found[split]['top1']['value']:.4f}"
             for split in ("val", "test", "out_of_fold")
-            if split in self.metrics
+            if split in found and found[split]["top1"]["value"] is not None
         ]
-        told = sentence(self.metrics)
-        # top-1 is what one expects
-        by = f"; {told}" if scores and told and "by top-1" not in told else ""
-        return f"Run({str(self.path)!r}{': ' if scores else ''}{', '.join(scores)}{by})"
+        over = several.repeated(found.metrics)
+        mean = over[1].get("scores", {}).get("top1", {}).get("mean") if over else None
+        if over and mean is not None:
+            told.append(f"mean top-1 of {len(over[1]['runs'])} {over[0]} {mean:.4f}")
+        by = f"; {found.weights}" if told and found.weights else ""
+        return f"Run({str(self.path)!r}{': ' if told else ''}{', '.join(told)}{by})"

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-import shlex
+import dataclasses
+import json
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dojang.data.manifest import Manifest, pasted
-from dojang.errors import ConfigError
+from dojang import files
+from dojang.data.manifest import pasted, plain
+from dojang.errors import ConfigError, DataError, did_you_mean, listing
 from dojang.evaluate import compare as comparing
+from dojang.evaluate.chosen import known
 from dojang.evaluate.compare import Pair
 from dojang.metrics import scores
 from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs import validate
+from dojang.runs.pictures import Pictures
+
+if TYPE_CHECKING:
+    from dojang.runs.api import Run
 
 # pictures at once while time is taken
 _BATCH = 32
@@ -81,12 +88,13 @@ class Comparison:
 
 
 def compare(
-    runs: Sequence[str | Path], *, split: str | None = None, device: str = "auto", seconds: float = 0.5
+    runs: Sequence[str | Path | Run], *, split: str | None = None, device: str = "auto", seconds: float = 0.5
 ) -> Comparison:
     """Compare runs on the same pictures, each with the first.
 
     Args:
-        runs: Folders; two or more.
+        runs: Run folders, or folders that ``dojang val RUN DATA`` made; two or more. A :class:`dojang.Run`
+            is taken, too.
         split: None takes test where all have it, else the answers of a cross-validation, else val.
         device: Where time is taken.
         seconds: For how long, each; 0 takes none.
@@ -97,10 +105,10 @@ def compare(
     """
     if len(runs) < 2:
         raise ConfigError("C202", "a comparison is of two runs or more.", fix="dojang compare RUN RUN")
-    named = [str(run) for run in runs]
-    folders = [names.find(run) for run in named]
-    split = split or _shared(folders, named)
-    answers = [comparing.asked(folder, split, name) for folder, name in zip(folders, named, strict=True)]
+    named = [str(getattr(run, "path", run)) for run in runs]
+    folders = [_folder(run) for run in named]
+    split = _shared(folders, named, split)
+    answers = [_asked(folder, split, name) for folder, name in zip(folders, named, strict=True)]
     pairs = comparing.compare(answers, split, lambda number: _advice(folders[0], folders[number]))
     entrants = [
         _entrant(folder, asked, split, device, seconds)
@@ -110,35 +118,87 @@ def compare(
     return Comparison(split, len(pairs[0].first.paths), tuple(one for one, _ in entrants), tuple(pairs), where)
 
 
-def pictures(run: str | Path) -> Manifest:
-    """The pictures of a run, to be looked at. Raises ConfigError C218 for a run on pairs given in Python."""
-    from dojang.runs.train import open_data
+def pictures(run: str | Path, data: str | None = None) -> Pictures:
+    """The pictures of a run, to be looked at: those that are still what the run saw, byte for byte.
 
-    recipe, facts = recipes.load(names.find(run) / names.ARGS)
-    if facts["data"] is None:
-        raise ConfigError("C218", f"{str(run)!r} was trained on pairs given in Python; their pictures are not at hand.")
-    return open_data(facts["data"], recipe.data.data_root)
+    Args:
+        data: Where they are now; None where the run says.
+
+    Raises:
+        DataError: D100 where they are not at ``data``.
+    """
+    found = Pictures(_folder(run), data)
+    if data is not None and found.missing is not None:
+        raise found.missing
+    return found
 
 
-def _shared(folders: Sequence[Path], named: Sequence[str]) -> str:
-    """The split that tells most of those that all have answers to."""
+def _folder(run: str | Path) -> Path:
+    """A run folder, or one of scores on other data. Raises ConfigError C215 for anything else."""
+    return Path(run) if (Path(run) / names.VAL).is_file() else names.find(run)
+
+
+def _asked(folder: Path, split: str, name: str) -> comparing.Asked:
+    found = comparing.asked(folder, split, name)
+    # the other rows of its splits.csv are of the other data, and nothing that was learned
+    return dataclasses.replace(found, learned=frozenset()) if (folder / names.VAL).is_file() else found
+
+
+def _shared(folders: Sequence[Path], named: Sequence[str], wanted: str | None) -> str:
+    """The split that is asked for, or the one that tells most of those that all have answers to."""
     several = [run for folder, run in zip(folders, named, strict=True) if "seeds" in validate.metrics_of(folder)]
     if several:
         raise ConfigError(
             "C216",
             f"{several[0]!r} is several runs of one recipe: it has no answers of its own, each of its runs has.",
-            fix=f"name one of them, such as {shlex.quote(several[0] + '/' + names.SEED.format(0))}",
+            fix=f"name one of them, such as {pasted(several[0] + '/' + _first_seed(several[0]))}",
         )
     have = [comparing.splits_of(folder) for folder in folders]
-    for split in comparing.JUDGING:
-        if all(split in one for one in have):
-            return split
+    there = dict.fromkeys(split for one in have for split in one)
+    shared = [split for split in (*comparing.JUDGING, "train") if all(split in one for one in have)]
+    if wanted is not None and wanted not in (*there, "train", "val", "test"):
+        raise DataError(
+            "D121",
+            f"no run has answers to {plain(wanted)!r} pictures; there are those to {listing(there) or 'none'}."
+            f"{did_you_mean(wanted, there)}",
+            fix=f"--split {next(iter([*shared, *there]), 'NAME')}",
+        )
+    if wanted is not None or (shared and shared[0] != "train"):
+        return wanted if wanted is not None else shared[0]
+    folded = [one == ["out_of_fold"] for one in have]
+    if any(folded) and not all(folded):
+        return _refuse_mixed(folders, named, folded)
     # one that the first has, so that the message says what the other lacks
     return have[0][0] if have[0] else comparing.JUDGING[0]
 
 
+def _refuse_mixed(folders: Sequence[Path], named: Sequence[str], folded: Sequence[bool]) -> str:
+    """A cross-validation beside a run: they were asked about different pictures, and never can be about the same."""
+    folds, single = folded.index(True), folded.index(False)
+    fix = "compare runs with runs, and cross-validations with cross-validations."
+    if (folders[single] / names.ARGS).is_file():
+        _, facts = recipes.load(folders[folds] / names.ARGS)
+        count = validate.metrics_of(folders[folds]).get("folds", {}).get("count", 5)
+        place = pasted(facts["data"]) if facts["data"] else "DATA"
+        fix = f"dojang train {place} --folds {count} --recipe {pasted(str(folders[single] / names.ARGS))}"
+    raise DataError(
+        "D121",
+        f"{plain(named[folds])!r} is a cross-validation, and has no answers but out_of_fold; {plain(named[single])!r} "
+        f"has none of those.",
+        context="A cross-validation of the other recipe can be compared with it.",
+        fix=fix,
+    )
+
+
+def _first_seed(run: str) -> str:
+    found = sorted(path.parent.name for path in Path(run).glob(names.SEED.format(f"*/{names.ARGS}")))
+    return found[0] if found else names.SEED.format(0)
+
+
 def _advice(first: Path, other: Path) -> str:
     """The command that trains the other run's recipe on the first one's division."""
+    if (first / names.VAL).is_file() or (other / names.VAL).is_file():
+        return "dojang val RUN DATA, of each network with the same DATA; then compare the folders that it makes."
     recipe, facts = recipes.load(other / names.ARGS)
     data = pasted(facts["data"]) if facts["data"] else "DATA"
     words = [
@@ -154,6 +214,28 @@ def _advice(first: Path, other: Path) -> str:
     return " ".join(words)
 
 
+def _weights(folder: Path) -> Path:
+    """The run, or the weights file alone, whose answers are in a folder.
+
+    Raises:
+        ConfigError: C216 where there are none, or none any more.
+    """
+    if not (folder / names.VAL).is_file():
+        return folder
+    try:
+        named = json.loads(files.read_text(folder / names.VAL)).get("weights")
+    except (ValueError, AttributeError):
+        named = None
+    if not isinstance(named, str) or not Path(named).is_file():
+        raise ConfigError("C216", f"the weights of {plain(str(folder))!r} are not where they were.")
+    try:
+        # a run remembers the file of a network of one's own
+        run = names.find(named)
+        return run if names.weights_of(run) == Path(named) else Path(named)
+    except ConfigError:
+        return Path(named)
+
+
 def _entrant(folder: Path, asked: comparing.Asked, split: str, device: str, seconds: float) -> tuple[Entrant, str]:
     place = {label: i for i, label in enumerate(sorted({*asked.true, *asked.predicted}))}
     true, predicted = (np.array([place[one] for one in some], np.int64) for some in (asked.true, asked.predicted))
@@ -165,13 +247,16 @@ def _entrant(folder: Path, asked: comparing.Asked, split: str, device: str, seco
     }
     if asked.own is not None:
         found["log_loss"] = float(comparing.losses(asked.own).mean())
-    weights = validate.metrics_of(folder).get("weights")
-    chosen = (weights.get("chosen_by"), weights.get("chosen_on")) if isinstance(weights, dict) else (None, None)
+    metrics = validate.metrics_of(folder)
+    chosen = known(metrics)
     learned = sum(digest in asked.learned for digest, _ in asked.pictures) if split in ("val", "test") else 0
+    if (folder / names.VAL).is_file():
+        learned = metrics.get(split, {}).get("leaked", 0)
     size = None
     try:
-        size = names.weights_of(folder).stat().st_size
-        predictor = validate.load(folder, device=device)
+        run = _weights(folder)
+        size = names.weights_of(run).stat().st_size
+        predictor = validate.load(run, device=device)
     except ConfigError as error:
         # a cross-validation has no weights; the code of a network given in Python is not in the folder
         if error.code not in ("C216", "C240"):

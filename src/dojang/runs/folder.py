@@ -8,20 +8,23 @@ from pathlib import Path
 
 from dojang import files
 from dojang.errors import ConfigError
+from dojang.evaluate import ours
 
 ARGS, ENVIRONMENT, SPLITS, BAD = "args.yaml", "env.json", "splits.csv", "bad.csv"
 METRICS, CURVES, LOCK, STATE = "metrics.json", "results.png", ".lock", "state"
 BEST, LAST = "weights/best.safetensors", "weights/last.safetensors"
 RESULTS, STEPS, PREDICTIONS, PER_CLASS = "results.csv", "steps.csv", "predictions.csv", "per_class.csv"
 PROBABILITIES = "probabilities.csv"
+# of scores on other data: whose weights, and which data
+VAL = "val.json"
 REPORT = "report.html"
 # how a page of dojang's begins
 _OURS = b'<meta name="generator" content="dojang '
 _OF_A_RUN = (
     *(ARGS, ENVIRONMENT, SPLITS, BAD, METRICS, CURVES, BEST, LAST, RESULTS, STEPS, PREDICTIONS, PER_CLASS),
     *("confusion_matrix.csv", "confusion_matrix.png", PROBABILITIES, f"{STATE}/step-*.safetensors"),
-    *("reliability.png", "worst.csv", "worst.png", "legend.csv"),
 )
+_MARKED = ("reliability.png", "worst.csv", "worst.png", "legend.csv")
 # where the runs of a cross-validation lie in its folder
 FOLD, SEED = "fold-{}", "seed-{}"
 
@@ -53,10 +56,19 @@ def clear(folder: Path) -> None:
         for pattern in _OF_A_RUN:
             for path in folder.glob(pattern):
                 files.remove(path)
+        for name in _MARKED:
+            # older dojangs did not write these, so a file of that name may be the user's
+            if ours.is_ours(folder / name):
+                files.remove(folder / name)
         if is_report(folder / REPORT):
             files.remove(folder / REPORT)
         for part in (*folder.glob(FOLD.format("*")), *folder.glob(SEED.format("*"))):
             clear(part)
+
+
+def must_be_free(folder: Path) -> None:
+    """Refuse a folder in which something of the user's has a name of a file that a run leaves. Raises C202."""
+    ours.must_be_ours(folder / name for name in _MARKED)
 
 
 def is_report(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from dojang.runs import recipe as recipes
 class Pictures:
     """Pictures by the names that splits.csv has for them.
 
-    Only what the data itself lists is read, and shown only if it is, byte for byte, what the run saw: a run folder that
-    came from elsewhere cannot name any file of this machine.
+    Only what the data itself lists is read, and shown only if it is, byte for byte, what the run saw. So a run folder
+    that came from elsewhere may name any folder of this machine as its data, but shows no picture whose SHA-256 whoever
+    made it did not know.
 
     Args:
         folder: The run folder.
@@ -37,23 +39,26 @@ class Pictures:
         self.rows: tuple[SplitRow, ...] = ()
         #: why there are no pictures; None where there are
         self.missing: DojangError | None = None
-        #: names of pictures that are other ones than the run saw, and of those that cannot be read
+        #: names of pictures that are not sure to be those that the run saw, and of those that cannot be read
         self.changed, self.unread = set[str](), set[str]()
         self._manifest: Manifest | None = None
         try:
             if (folder / names.SPLITS).exists():
                 self.rows = tuple(read_splits(files.read_text(folder / names.SPLITS), str(folder / names.SPLITS)))
-            recipe, facts = recipes.load(folder / names.ARGS)
-            given = data if data is not None else facts["data"]
+            root, named = _named(folder)
+            given = data if data is not None else named
             if given is None:
                 raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="data=pairs")
-            self._manifest = (
-                given if isinstance(given, Manifest) else scan.find(str(given), recipe.data.data_root, download=False)
-            )
+            self._manifest = given if isinstance(given, Manifest) else scan.find(str(given), root, download=False)
             self._known = frozenset(self._manifest.paths)
         except DojangError as error:
             self.missing = error
         self._digests = {row.path: row.sha256 for row in self.rows}
+
+    @property
+    def strange(self) -> bool:
+        """Whether the data holds none of the pictures that the run knows."""
+        return self.missing is None and bool(self.rows) and self._known.isdisjoint(self._digests)
 
     def read(self, path: str) -> bytes | np.ndarray | None:
         """The picture as its file has it, or its pixels; None where it cannot be had, or is another one today."""
@@ -66,7 +71,7 @@ class Pictures:
             self.unread.add(path)
             return None
         digest = files.sha256(data if isinstance(data, bytes) else np.ascontiguousarray(data).data)
-        if self._digests.get(path, digest) not in (digest, ""):
+        if self._digests.get(path) != digest:
             self.changed.add(path)
             return None
         return data
@@ -103,3 +108,15 @@ class Pictures:
                 found[path] = made
             tick(done, len(wanted))
         return found
+
+
+def _named(folder: Path) -> tuple[str | None, str | None]:
+    """The data root, and the pictures, that a run folder names, or one of scores on other data."""
+    if (folder / names.VAL).is_file() and not (folder / names.ARGS).is_file():
+        try:
+            place = json.loads(files.read_text(folder / names.VAL)).get("data")
+        except (ValueError, AttributeError):
+            place = None
+        return None, place if isinstance(place, str) else None
+    recipe, facts = recipes.load(folder / names.ARGS)
+    return recipe.data.data_root, facts["data"]

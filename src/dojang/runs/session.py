@@ -189,11 +189,7 @@ class Session:
         found = [evaluate(predictor, self.prepared.store, manifest, one, tta=tta, learned=learned) for one in splits]
         picture = curves.curves(read_table(self.folder / "results.csv"), read_table(self.folder / "steps.csv"))
         files.write_bytes(self.folder / names.CURVES, picture)
-        metrics: dict[str, Any] = (
-            evaluation_files.write(self.folder, found, chosen=chosen(path)) if found else {"format": 1}
-        )
-        metrics["calibration"] = self.calibrated.as_dict()
-        metrics["training"] = {
+        training = {
             "weights": path.name,
             "step": counters.best.step if has_val and counters.best else counters.step,
             "steps": counters.step,
@@ -201,6 +197,10 @@ class Session:
             "evaluation_seconds": round(self.settling + sum(e.seconds for e in found), 3),
             "ended": counters.ended,
         }
+        extra = {"calibration": self.calibrated.as_dict(), "training": training}
+        if found:
+            return evaluation_files.write(self.folder, found, chosen=chosen(path), extra=extra)
+        metrics = {"format": 1, **extra}
         files.write_json(self.folder / names.METRICS, metrics)
         return metrics
 

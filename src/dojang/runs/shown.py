@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,51 +11,16 @@ import numpy as np
 from markupsafe import Markup
 
 from dojang.data.manifest import plain, readable
+from dojang.errors import ConfigError
 from dojang.evaluate import kept
+from dojang.evaluate.evaluate import confused
 from dojang.evaluate.kept import Kept
 from dojang.predict.answer import Answer
 from dojang.runs.pictures import Pictures
+from dojang.runs.scored import CELL, Scores, table
 
 # classes up to which a matrix is shown whole, and answers of a list that are shown
 _CLASSES, _ANSWERS = 30, 50
-_CELL = "padding:.15rem .55rem;text-align:{}"
-_NAMES = {"top1": "top-1", "top1_tta": "top-1, test-time augmentation", "macro_f1": "macro F1", "roc_auc": "ROC AUC"}
-
-
-@dataclass(frozen=True)
-class Scores(Mapping[str, Any]):
-    """The scores of a run by split, as metrics.json holds them; a notebook shows them as a table with intervals.
-
-    >>> Scores({"test": {"n": 10, "top1": {"value": 0.9, "low": 0.6, "high": 0.98}}})["test"]["n"]
-    10
-    """
-
-    metrics: dict[str, Any]
-
-    def __getitem__(self, split: str) -> Any:
-        return self.metrics[split]
-
-    def __iter__(self) -> Any:
-        return iter(self.metrics)
-
-    def __len__(self) -> int:
-        return len(self.metrics)
-
-    def _repr_html_(self) -> str:
-        rows: list[Sequence[object]] = []
-        for split in dict.fromkeys([*kept.JUDGING, *self.metrics]):
-            found = self.metrics.get(split)
-            if not isinstance(found, dict) or "top1" not in found:
-                continue
-            for name, one in found.items():
-                if isinstance(one, dict) and isinstance(one.get("value"), float):
-                    low, high = one.get("low"), one.get("high")
-                    interval = f"{low:.4f} – {high:.4f}" if low is not None and high is not None else ""
-                    words = _NAMES.get(name, name.replace("_", " "))
-                    rows.append((split, words, f"{one['value']:.4f}", interval, f"{found.get('n', 0):,}"))
-        if not rows:
-            return str(Markup("<p>{}</p>").format("no scores yet"))
-        return str(_table(("split", "score", "value", "95 % interval", "n"), rows, left=2))
 
 
 @dataclass(frozen=True)
@@ -73,14 +38,16 @@ class Confusion:
     split: str
 
     def pairs(self, most: int = 10) -> list[tuple[str, str, int]]:
-        """(true, predicted, count) of the most frequent confusions."""
-        found = [(i, j) for i, j in zip(*np.nonzero(self.matrix), strict=True) if i != j]
-        found.sort(key=lambda place: -self.matrix[place])
-        return [(self.labels[i], self.labels[j], int(self.matrix[i, j])) for i, j in found[:most]]
+        """(true, predicted, count) of the most frequent confusions, in the order of metrics.json."""
+        return [(self.labels[i], self.labels[j], n) for i, j, n, _ in confused(self.matrix, most)]
+
+    def _readable(self) -> list[tuple[str, str, int]]:
+        names = readable(self.labels)
+        return [(names[i], names[j], n) for i, j, n, _ in confused(self.matrix)]
 
     def _repr_html_(self) -> str:
         if len(self.labels) > _CLASSES:
-            return str(_table(("true", "predicted", "pictures"), self.pairs(), left=2))
+            return str(table(("true", "predicted", "pictures"), self._readable(), left=2))
         names = readable(self.labels)
         head = Markup("").join(Markup("<th>{}</th>").format(plain(name)) for name in ("true \\ predicted", *names))
         lines = [Markup("<tr>{}</tr>").format(head)]
@@ -91,7 +58,7 @@ class Confusion:
                 # Okabe and Ito's blue and orange: see-through, so that it suits light and dark
                 hue = "0,114,178" if i == j else "230,159,0"
                 alpha = 0.1 + 0.6 * (count / int(support[i])) ** 0.6 if count else 0
-                style = f"{_CELL.format('center')};background:rgba({hue},{alpha:.2f})"
+                style = f"{CELL.format('center')};background:rgba({hue},{alpha:.2f})"
                 cells.append(Markup('<td style="{}">{}</td>').format(style, count or ""))
             lines.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
         caption = Markup("<caption>{}</caption>").format(f"{self.split}: rows are the true classes")
@@ -143,13 +110,20 @@ class Wrong(Sequence[Any]):
 
 
 def confusion(folder: Path, split: str | None) -> Confusion | None:
-    """The confusion matrix of a run folder; None where it holds no answers."""
+    """The confusion matrix of a run folder; None where it holds no answers. Raises D121 for a split without any."""
     found = kept.read(folder, split)
     return None if found is None else Confusion(found.matrix, found.labels, found.split)
 
 
 def wrong(folder: Path, split: str | None, most: int, data: Any) -> Wrong | None:
-    """The wrong answers of a run folder; None where it holds no answers."""
+    """The wrong answers of a run folder; None where it holds no answers.
+
+    Raises:
+        ConfigError: C202 for less than none of them.
+        DataError: D121 for a split without answers.
+    """
+    if most < 0:
+        raise ConfigError("C202", f"wrong(most={most}): it is how many are shown.", fix="most=24")
     found = kept.read(folder, split)
     if found is None:
         return None
@@ -181,17 +155,4 @@ def answers(several: Sequence[Answer]) -> str:
         rows.append((plain(one.source), *top, *[""] * (3 - len(top))))
     more = len(several) - len(rows)
     left = Markup("<p>{}</p>").format(f"and {more:,} more") if more else Markup("")
-    return str(_table(("picture", "answer", "then", "then"), rows, left=4) + left)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[object]], left: int) -> Markup:
-    """A table whose first columns are words."""
-    lines = []
-    for tag, cells in [("th", header), *(("td", row) for row in rows)]:
-        style = [_CELL.format("left" if i < left else "right") for i in range(len(cells))]
-        made = (
-            Markup('<{0} style="{1}">{2}</{0}>').format(tag, css, plain(str(cell)))
-            for css, cell in zip(style, cells, strict=True)
-        )
-        lines.append(Markup("<tr>{}</tr>").format(Markup("").join(made)))
-    return Markup("<table>{}</table>").format(Markup("").join(lines))
+    return str(table(("picture", "answer", "then", "then"), rows, left=4) + left)

@@ -112,6 +112,8 @@ def begin(
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         folders.clear_temporaries(folder)
         names.clear(folder)
+        # said now, and not after hours of training
+        names.must_be_free(folder)
         if prepared.bad:
             session.write_bad(folder, prepared.bad)
             if recipe.data.bad == "stop":

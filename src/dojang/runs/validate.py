@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from torch import nn
 from dojang import files, folders
 from dojang.data import division, leaks, scan
 from dojang.data.layout import is_picture
-from dojang.data.manifest import Manifest, read_splits
+from dojang.data.manifest import Manifest, pasted, read_splits
 from dojang.data.options import DataOptions
 from dojang.data.prepare import Prepared, bad_pictures, prepare
-from dojang.errors import ConfigError, listing
+from dojang.errors import ConfigError, DataError, listing
+from dojang.evaluate import answered
 from dojang.evaluate import files as evaluation_files
 from dojang.evaluate.chosen import chosen as chosen_by
 from dojang.evaluate.evaluate import evaluate, otherwise_written
@@ -57,6 +58,21 @@ def load(run: str | Path, *, model: nn.Module | str | None = None, device: str =
     return Predictor.load(path, model=model, device=device_named(device))
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What was scored.
+
+    Args:
+        folder: With the files.
+        metrics: What its metrics.json holds, also of splits that were scored before.
+        splits: Those that were scored now.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    splits: tuple[str, ...]
+
+
 def validate(
     run: str | Path,
     data: Any = None,
@@ -68,67 +84,117 @@ def validate(
     project: str = "runs/classify",
     reporter: Reporter | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Score a network on a split.
+    """Score a network: the folder and the scores of :func:`score`, which says more."""
+    found = score(
+        run, data, split=split, model=model, device=device, options=options, project=project, reporter=reporter
+    )
+    return found.folder, found.metrics
+
+
+def score(
+    run: str | Path,
+    data: Any = None,
+    *,
+    split: str | None = None,
+    model: nn.Module | str | None = None,
+    device: str = "auto",
+    options: DataOptions | None = None,
+    project: str = "runs/classify",
+    moved: str | None = None,
+    reporter: Reporter | None = None,
+) -> Scored:
+    """Score a network on splits.
 
     On the run's own data the scores are merged into its folder; on other data they make a folder ``val`` of their own.
 
     Args:
         run: A run folder or a weights file (then ``data`` is needed).
         data: Other pictures; None takes those of the run.
-        split: "val", "test" or "train"; None takes val of the run's own data, and of other data test where there is
-            one, else val, else everything.
-
-    Returns:
-        The folder with the files, and what its metrics.json holds.
+        split: "val", "test" or "train"; None takes every split of the run's own data that was scored before (where none
+            was: val, else test), and of other data test where there is one, else val, else everything.
+        moved: Where the run's own pictures are now; None where args.yaml says.
 
     Raises:
-        DataError: D107 for a class that the network does not know, D121 for a split without pictures.
-        ConfigError: C218 when the run's own data has changed.
+        DataError: D107 for a class that the network does not know, D121 for a split without pictures, D100 where the
+            run's own data is not.
+        ConfigError: C218 when the run's own data has changed; those of :func:`dojang.evaluate.files.write`.
     """
     reporter = reporter or Silent()
     predictor = load(run, model=model, device=device)
-    threads = threads_given(None)
     if data is None:
-        folder = names.find(run)
-        recipe, facts = recipes.load(folder / names.ARGS)
-        if facts["data"] is None:
-            raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.val(data=pairs)")
-        manifest = scan.find(facts["data"], recipe.data.data_root)
-        if recipe.data.splits is not None:
-            manifest = division.again(manifest, folder / names.SPLITS)
-        prepared = prepare(
-            manifest,
-            recipe.data,
-            seed=recipe.train.seed,
-            default_size=predictor.preprocess.height,
-            threads=threads,
-            preprocess=predictor.preprocess,
-            assign=recipe.data.splits is None,
-            tick=reporter.preparing,
-        )
-        if prepared.manifest.fingerprint() != facts["data_sha256"]:
-            raise ConfigError(
-                "C218",
-                "the data has changed since the run was trained.",
-                fix=f"dojang val {shlex.quote(str(run))} {shlex.quote(facts['data'])}, to score it as other data.",
-            )
-        split = split or "val"
-        with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
-            learned, tta = leaks.learned(prepared.manifest), recipe.task.tta
-            found = evaluate(predictor, prepared.store, prepared.manifest, split, tta=tta, learned=learned)
-            return folder, evaluation_files.write(folder, [found], chosen=chosen_by(names.weights_of(run)))
-    prepared = _other(data, predictor, options or DataOptions(), threads, reporter)
+        return _own(run, split, moved, predictor, reporter)
+    prepared = _other(data, predictor, options or DataOptions(), threads_given(None), reporter)
     if prepared.bad and (options or DataOptions()).bad == "stop":
         raise bad_pictures(prepared.bad, len(prepared.bad) + len(prepared.manifest), "")
-    chosen = split or next(name for name in ("test", "val", "train") if len(prepared.manifest.rows(name)))
-    found = evaluate(predictor, prepared.store, prepared.manifest, chosen, learned=_learned(run))
+    manifest = prepared.manifest
+    chosen = split or next(name for name in ("test", "val", "train") if len(manifest.rows(name)))
+    found = evaluate(predictor, prepared.store, manifest, chosen, learned=_learned(run))
     folder = folders.numbered(names.outside(project, data), "val")
     if prepared.bad:
         session.write_bad(folder, prepared.bad)
     place = os.fspath(data) if isinstance(data, (str, os.PathLike)) else None
     facts = {"format": 1, "weights": str(names.weights_of(run)), "data": place, "split": chosen}
-    files.write_json(folder / "val.json", facts)
-    return folder, evaluation_files.write(folder, [found], chosen=chosen_by(names.weights_of(run)))
+    files.write_json(folder / names.VAL, facts)
+    # the digests by which another network's answers to the same pictures are compared with these
+    files.write_text(folder / names.SPLITS, manifest.keep(manifest.rows(chosen)).to_csv())
+    told = evaluation_files.write(folder, [found], chosen=chosen_by(names.weights_of(run)))
+    return Scored(folder, told, (chosen,))
+
+
+def _own(run: str | Path, split: str | None, moved: str | None, predictor: Predictor, reporter: Reporter) -> Scored:
+    """The run's own pictures, scored into its folder."""
+    folder = names.find(run)
+    recipe, facts = recipes.load(folder / names.ARGS)
+    place = moved if moved is not None else facts["data"]
+    if place is None:
+        raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.val(data=pairs)")
+    manifest = _found(str(run), place, recipe.data.data_root)
+    if recipe.data.splits is not None:
+        answered.text(folder / names.SPLITS)
+        manifest = division.again(manifest, folder / names.SPLITS)
+    prepared = prepare(
+        manifest,
+        recipe.data,
+        seed=recipe.train.seed,
+        default_size=predictor.preprocess.height,
+        threads=threads_given(None),
+        preprocess=predictor.preprocess,
+        assign=recipe.data.splits is None,
+        tick=reporter.preparing,
+    )
+    if prepared.manifest.fingerprint() != facts["data_sha256"]:
+        raise ConfigError(
+            "C218",
+            "the data has changed since the run was trained.",
+            fix=f"dojang val {pasted(str(run))} {pasted(place)}, to score it as other data.",
+        )
+    with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
+        known = evaluation_files.scored(folder)
+        there = [name for name in ("val", "test", "train") if len(prepared.manifest.rows(name))]
+        splits = [split] if split else [name for name in known if name in there] or there[:1]
+        learned, tta = leaks.learned(prepared.manifest), recipe.task.tta
+        found = [
+            evaluate(predictor, prepared.store, prepared.manifest, one, tta=tta, learned=learned) for one in splits
+        ]
+        if not (folder / names.SPLITS).exists():
+            files.write_text(folder / names.SPLITS, prepared.manifest.to_csv())
+        told = evaluation_files.write(folder, found, chosen=chosen_by(names.weights_of(run)))
+        return Scored(folder, told, tuple(splits))
+
+
+def _found(run: str, place: str, data_root: str | None) -> Manifest:
+    """The run's own pictures. Raises DataError D100 where they are not, with the flag that says where they are now."""
+    try:
+        return scan.find(place, data_root)
+    except DataError as error:
+        if error.code != "D100":
+            raise
+        raise DataError(
+            "D100",
+            error.what,
+            context="There the run's own pictures are looked for.",
+            fix=f"dojang val {pasted(run)} --data PLACE, where they are now.",
+        ) from None
 
 
 def _learned(run: str | Path) -> frozenset[str]:

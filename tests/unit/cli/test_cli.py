@@ -465,7 +465,8 @@ def test_val_on_other_data_makes_a_folder_of_its_own(
     assert main(["val", str(run), str(other)]) == 0
     out = capsys.readouterr().out
     assert out.startswith("test: 8 pictures, 3 classes; intervals of 95 %\n")
-    assert "\n  1 of them have no pictures here: no part of means over classes\n" in out
+    assert "\n  1 of the 3 classes has no pictures here; left out of means over classes\n" in out
+    assert "look better than they are" not in out
     assert re.search(r"\nrun   runs/classify/val\n      \(confusion_matrix\.png, reliability\.png.*\)\n$", out)
     folder = tmp_path / "runs/classify/val"
     metrics = json.loads((folder / "metrics.json").read_text())

@@ -62,7 +62,7 @@ def test_a_broken_table_is_named_wherever_it_is_read(tmp_path: Path, text: str, 
     )
     for reader in readers:
         with pytest.raises(
-            ConfigError, match=rf"C223\]: .*predictions.csv.*{said}\n  Fix: bring back the file, or move"
+            ConfigError, match=rf"C223\]: .*predictions.csv.*{said}\n  Fix: bring back the file, or: mv "
         ):
             reader(tmp_path)
 

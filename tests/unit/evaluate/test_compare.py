@@ -201,9 +201,13 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         asked(place, "test", "runs/a")
     assert str(caught.value) == (
-        "DataError[D121]: 'runs/a' has no answers to 'test' pictures; it has those to val.\n"
-        "  Fix: dojang val runs/a --split test"
+        "DataError[D121]: 'runs/a' has no answers to 'test' pictures; it has those to val.\n  Fix: --split val"
     )
+    # a run with weights and with such pictures can be asked
+    (place / "weights").mkdir()
+    (place / "weights" / "best.safetensors").touch()
+    with pytest.raises(DataError, match=r"\n  Fix: dojang val 'my runs/a' --split train$"):
+        asked(place, "train", "my runs/a")
     (place / "splits.csv").unlink()
     with pytest.raises(ConfigError, match=r"C221\]: cannot read .*splits.csv': No such file"):
         asked(place, "val")

@@ -259,9 +259,9 @@ def test_a_class_that_the_model_does_not_know(split: str, word: str) -> None:
     with pytest.raises(DataError) as caught:
         scored([(0, "dark"), (0, "ligth"), (3, "ligth")], split=split)
     assert str(caught.value) == (
-        f"DataError[D107]: the {word} set has a class the model does not know: 'ligth' (2 images). "
+        f"DataError[D107]: the {word} set has a class the model does not know: 'ligth' (2 images; near 'light'). "
         "Known: dark, grey, light.\n"
-        "  Did you mean 'light'? Scoring it would be meaningless.\n"
+        "  Scoring it would be meaningless.\n"
         "  Fix: rename the folder, or retrain with it in the training set."
     )
     assert caught.value.exit_code == 3
@@ -272,10 +272,20 @@ def test_one_picture_of_an_unknown_class_is_one_picture() -> None:
         scored([(0, "dark"), (0, "lynx")])
 
 
+def test_all_unknown_classes_are_named_and_what_is_near() -> None:
+    with pytest.raises(DataError) as caught:
+        scored([(0, "dark"), (0, "lynx"), (3, "ligth"), (3, "grey\x1b"), (3, "lynx")])
+    assert "set has 3 classes the model does not know: 'grey\\x1b' (1 image; near 'grey'), 'ligth' (1 image; near " in (
+        str(caught.value)
+    )
+    assert "'lynx' (2 images). Known: dark, grey, light.\n  Scoring them would" in str(caught.value)
+    assert "Fix: rename the folders, or retrain with them in the training set." in str(caught.value)
+
+
 def test_a_long_list_of_known_classes_is_cut() -> None:
     manifest = from_pairs([(np.zeros((2, 2), np.uint8), name) for name in ("a", "b")])
     manifest = manifest.replace(splits=("val", "val"))
-    with pytest.raises(DataError, match=r"Known: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 \.\.\."):
+    with pytest.raises(DataError, match=r"Known: c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 and 20 more\."):
         match(manifest, tuple(f"c{i}" for i in range(30)), "val")
 
 
@@ -283,7 +293,7 @@ def test_a_split_without_pictures() -> None:
     manifest = from_pairs([(np.zeros((2, 2), np.uint8), name) for name in ("dark", "grey")])
     manifest = manifest.replace(splits=("val", "val"))
     made = prepare(manifest, DataOptions(), seed=0, default_size=2, threads=1, preprocess=PLAIN, assign=False)
-    with pytest.raises(DataError, match=r"D121\]: the data has no 'test' pictures; it has val\."):
+    with pytest.raises(DataError, match=r"D121\]: the data has no 'test' pictures; it has val\.\n  Fix: --split val"):
         evaluate(Predictor(Level(), KNOWN, PLAIN), made.store, made.manifest, "test")
 
 

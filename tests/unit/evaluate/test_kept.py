@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dojang.errors import DataError
 from dojang.evaluate import files, kept
 from dojang.evaluate.evaluate import Evaluation
 from dojang.evaluate.kept import Kept
@@ -44,7 +46,8 @@ def test_answers_come_back(tmp_path: Path) -> None:
 def test_the_split_that_judges_best_is_taken(tmp_path: Path) -> None:
     put(tmp_path, *(evaluation(split, ("a", "b")) for split in ("train", "val", "test")))
     assert [kept.read(tmp_path, split).split for split in (None, "val")] == ["test", "val"]
-    assert kept.read(tmp_path, "elsewhere") is None
+    with pytest.raises(DataError, match="D121"):
+        kept.read(tmp_path, "elsewhere")
     (tmp_path / "per_class.csv").unlink()
     assert kept.read(tmp_path).labels == ("a", "b")
     (tmp_path / "predictions.csv").unlink()

@@ -23,7 +23,7 @@ from dojang import files
 from dojang.cli import scores as shown_scores
 from dojang.errors import ConfigError
 from dojang.evaluate import files as evaluation_files
-from dojang.evaluate import worst
+from dojang.evaluate import ours, worst
 from dojang.evaluate.chosen import chosen, sentence
 from dojang.evaluate.evaluate import Evaluation, confused
 from dojang.evaluate.reliability import reliability
@@ -155,8 +155,8 @@ def test_confused_pairs() -> None:
 @pytest.mark.usefixtures("plain_machine")
 def test_names_that_no_font_has_are_numbers_and_a_file_names_them(tmp_path: Path) -> None:
     found = letters.drawn(("cat", "고양이", "$5", "naïve", "a\nb"))
-    assert [name.text for name in found] == ["cat", "#1", "$5", "naïve", "#4"]
-    assert [name.numbered for name in found] == [False, True, False, False, True]
+    assert [name.text for name in found] == ["cat", "#1", "$5", "naïve", "a\\nb"]
+    assert [name.numbered for name in found] == [False, True, False, False, False]
     assert found[2].plotted == r"\$5"
     evaluation_files.write(tmp_path, [evaluation(HANGUL)])
     assert rows(tmp_path / "legend.csv") == [{"number": f"#{i}", "class": name} for i, name in enumerate(HANGUL)]
@@ -240,6 +240,8 @@ def card(metrics: dict[str, Any]) -> weights.Card:
         ({"val/top1": 0.5}, "weights chosen by top-1 on val"),
         ({}, ""),
         ({"elsewhere": 1.0}, ""),
+        ({"val/\x1b[31mred": 0.5}, ""),
+        ({"\x1b[31m/top1": 0.5}, ""),
     ],
 )
 def test_weights_tell_by_what_they_were_chosen(tmp_path: Path, metrics: dict[str, Any], words: str) -> None:
@@ -343,6 +345,14 @@ def test_a_folder_of_an_older_dojang_keeps_its_rows(tmp_path: Path, capsys: pyte
         ('{"format": 1, "te', "(JSONDecodeError: Unterminated string"),
         ("[]", "(ValueError: no table)."),
         ('{"format": 2}', "(ValueError: format 2 is that of a newer dojang)."),
+        ('{"test": null}', "(ValueError: test is 'None')."),
+        ('{"test": {"n": 2}}', "(ValueError: test.top1 is 'None')."),
+        ('{"val": {"top1": {"value": "0.9"}}}', "(ValueError: val.top1.value is '0.9')."),
+        ('{"val": {"top1": {"value": NaN}}}', "(ValueError: NaN is no number)."),
+        ('{"val": {"n": "9", "top1": {"value": 1}}}', "(ValueError: val.n is '9')."),
+        ('{"weights": "x"}', "(ValueError: weights is 'x')."),
+        ('{"folds": {"runs": [{"name": 3}]}}', "(ValueError: folds.runs[0].name is '3')."),
+        ('{"seeds": []}', "(ValueError: seeds is '[]')."),
     ],
 )
 def test_a_metrics_file_that_is_broken_is_not_written_over(tmp_path: Path, text: str, words: str) -> None:
@@ -352,5 +362,142 @@ def test_a_metrics_file_that_is_broken_is_not_written_over(tmp_path: Path, text:
         evaluation_files.write(tmp_path, [evaluation()])
     said = str(caught.value)
     assert f"ConfigError[C223]: cannot read {str(path)!r}: it is not as dojang wrote it {words}" in said
-    assert "Fix: bring back the file, or move it away and score the run again with dojang val." in said
+    assert f"Fix: bring back the file, or: mv {path} {path}.broken && dojang val {tmp_path}" in said
     assert [place.name for place in tmp_path.iterdir()] == ["metrics.json"] and path.read_text() == text
+
+
+# What the user has
+
+
+HEADS = {
+    "predictions.csv": "path,true,predicted,probability,correct\np,a,a,0.5,1\n",
+    "per_class.csv": "class,precision\na,1\n",
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_table_without_splits_is_named_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    evaluation_files.write(tmp_path, [evaluation(split="val")])
+    (tmp_path / name).write_text(HEADS[name])
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ConfigError) as caught:
+        evaluation_files.write(tmp_path, [evaluation()])
+    assert f"ConfigError[C223]: '{tmp_path}/{name}' line 1 is not as dojang wrote it: it has no column" in str(
+        caught.value
+    )
+    assert f".broken && dojang val {tmp_path}" in str(caught.value)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    # the fix works
+    (tmp_path / name).unlink()
+    evaluation_files.write(tmp_path, [evaluation(), evaluation(split="val")])
+    assert {row["split"] for row in rows(tmp_path / name)} == {"val", "test"}
+
+
+def test_a_number_that_is_none_is_named(tmp_path: Path) -> None:
+    evaluation_files.write(tmp_path, [evaluation()])
+    path = tmp_path / "worst.csv"
+    path.write_text("path,true,predicted,probability,probability_of_true,split\np,a,b,high,0.1,test\n")
+    with pytest.raises(
+        ConfigError, match=r"C223\]: .*worst.csv' line 2 .*: 'high' in the column probability is no number"
+    ):
+        shown_scores.show_scores(tmp_path, False, ("test",))
+
+
+@pytest.mark.parametrize("name", ["worst.csv", "worst.png", "reliability.png", "legend.csv"])
+def test_what_a_user_put_there_is_neither_overwritten_nor_removed(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (3, 3)).save(picture, "PNG")
+    theirs = picture.getvalue() if name.endswith("png") else b"picture,note\na.png,blurred\n"
+    (tmp_path / name).write_bytes(theirs)
+    monkeypatch.setattr(letters, "_FAMILIES", ())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError) as caught:
+        evaluation_files.write(tmp_path, [evaluation(HANGUL)])
+    assert str(caught.value) == (
+        f"ConfigError[C202]: '{tmp_path}/{name}' is there already, and dojang did not make it; it is not "
+        f"overwritten.\n  Nothing was changed.\n  Fix: mv {tmp_path}/{name} {tmp_path}/my-{name}"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    # where it is not needed it stays, and stands in nobody's way
+    if name in ("worst.png", "legend.csv"):
+        e = evaluation()
+        evaluation_files.write(tmp_path, [Evaluation("test", e.paths, e.predicted, e.probabilities, e.labels)])
+    assert (tmp_path / name).read_bytes() == theirs
+
+
+def test_all_files_of_others_are_named_at_once(tmp_path: Path) -> None:
+    for name in ("worst.png", "reliability.png"):
+        (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(ConfigError) as caught:
+        evaluation_files.write(tmp_path, [evaluation()])
+    assert "reliability.png', '" in str(caught.value) and "are there already" in str(caught.value)
+    a, b = (f"mv {tmp_path}/{name} {tmp_path}/my-{name}" for name in ("reliability.png", "worst.png"))
+    assert caught.value.fix == f"{a} && {b}"
+
+
+def test_pictures_carry_the_mark_and_stay_pictures(tmp_path: Path) -> None:
+    evaluation_files.write(tmp_path, [evaluation()])
+    for name in ("confusion_matrix.png", "reliability.png", "worst.png"):
+        assert opened((tmp_path / name).read_bytes()).text["Software"] == "dojang"  # type: ignore[attr-defined]
+        assert ours.is_ours(tmp_path / name)
+    evaluation_files.write(tmp_path, [evaluation(seed=1)])
+
+
+def test_pictures_are_of_the_split_that_judges(tmp_path: Path) -> None:
+    kinds = ("confusion_matrix.png", "confusion_matrix.csv", "reliability.png", "worst.png")
+
+    def looks() -> list[bytes]:
+        return [(tmp_path / name).read_bytes() for name in kinds]
+
+    evaluation_files.write(tmp_path, [evaluation(split="val", seed=1)])
+    of_val = looks()
+    evaluation_files.write(tmp_path, [evaluation(), evaluation(split="val")])
+    of_test = looks()
+    assert all(a != b for a, b in zip(of_val, of_test, strict=True))
+    evaluation_files.write(tmp_path, [evaluation(split="val", seed=2)])
+    evaluation_files.write(tmp_path, [evaluation(split="train", seed=2)])
+    assert looks() == of_test
+
+
+def test_metrics_are_written_once_and_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    real = files.write_bytes
+    monkeypatch.setattr(
+        files, "write_bytes", lambda path, data, **k: (written.append(path.name), real(path, data, **k))
+    )
+    found = evaluation_files.write(tmp_path, [evaluation()], extra={"training": {"steps": 3}})
+    assert written.count("metrics.json") == 1 and written[-1] == "metrics.json"
+    assert json.loads((tmp_path / "metrics.json").read_text()) == found
+    assert list(found)[-1] == "training" and found["training"] == {"steps": 3}
+
+
+@pytest.mark.parametrize(
+    ("beside", "fix"),
+    [
+        ("fold-1/args.yaml", ": mv {0}/metrics.json {0}/metrics.json.broken && dojang train --resume {0}"),
+        ("seed-0/args.yaml", ": mv {0}/metrics.json {0}/metrics.json.broken && dojang train --resume {0}"),
+        ("val.json", " score those pictures again, in a new folder: dojang val RUN DATA"),
+    ],
+)
+def test_the_fix_suits_the_folder(tmp_path: Path, beside: str, fix: str) -> None:
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / beside).write_text("")
+    (tmp_path / "metrics.json").write_text("{")
+    with pytest.raises(ConfigError) as caught:
+        evaluation_files.metrics_in(tmp_path)
+    assert str(caught.value).endswith(f"\n  Fix: bring back the file, or{fix.format(tmp_path)}")
+
+
+def test_what_was_scored(tmp_path: Path) -> None:
+    assert evaluation_files.scored(tmp_path) == []
+    evaluation_files.write(tmp_path, [evaluation(split="train"), evaluation(), evaluation(split="val")])
+    assert evaluation_files.scored(tmp_path) == ["train", "val", "test"]
+    (tmp_path / "metrics.json").unlink()
+    assert evaluation_files.scored(tmp_path) == ["train", "val", "test"]
+
+
+def test_names_that_metrics_cannot_have_are_not_said() -> None:
+    for by, on in (("\x1b[31mred", "val"), ("top1", "\x1b[31m"), (3, "val")):
+        assert sentence({"weights": {"chosen_by": by, "chosen_on": on}}) == ""

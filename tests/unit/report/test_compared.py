@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dojang.data.manifest import Manifest
 from dojang.evaluate import compare as comparing
 from dojang.evaluate.compare import Asked
 from dojang.report import compared
 from dojang.runs import comparison
 from dojang.runs.comparison import Comparison, Entrant
+from dojang.runs.pictures import Pictures
 
 CLASSES = np.array(["ant", "bee"])
 
@@ -47,7 +47,7 @@ def found(*runs: Asked, by: tuple[str | None, ...] = ()) -> Comparison:
 
 
 def page(made: Comparison) -> str:
-    return compared.page(made, Manifest.__new__(Manifest))
+    return compared.page(made, Pictures(Path("nowhere")))
 
 
 def test_an_interval_or_the_reason_why_there_is_none() -> None:
@@ -81,14 +81,51 @@ def test_by_what_weights_were_chosen_where_it_was_not_top1() -> None:
     names = ("average_precision", "top1", None)
     lines = compared.lines(found(asked(long, []), asked("b", [1]), asked("c", [2]), by=names))
     said = [line for line in lines if "chosen" in line]
-    assert said == ["   ...very long name indeed: weights chosen by average precision on val"]
+    assert said == ["   ...ry long name indeed: weights chosen by average precision on val"]
     assert all(len(line) <= 80 for line in lines)
+    # names that a file cannot have are not said
+    assert not [
+        line for line in compared.lines(found(asked("a", []), asked("b", [1]), by=("\x1b", None))) if "chosen" in line
+    ]
 
 
 def test_names_that_differ_at_their_end_are_told_apart() -> None:
     name = "runs/classify/a long one-"
     lines = compared.lines(found(asked(f"{name}1", []), asked(f"{name}2", [1])))
     assert [line[:26].split()[-1][-2:] for line in lines[3:5]] == ["-1", "-2"]
+
+
+@pytest.mark.parametrize(
+    ("runs", "names"),
+    [
+        (["runs/classify/seeds/seed-0/", "runs/classify/seeds/seed-1"], ["seed-0", "seed-1"]),
+        (["runs/a/train", "runs/b/train", "runs/a/train2"], ["a/train", "b/train", "a/train2"]),
+        (["runs/a", "runs/a/seed-0"], ["a", "a/seed-0"]),
+        (["runs/a", "runs/a"], ["a", "a"]),
+        (["/first/place", "other/train"], ["/first/place", "other/train"]),
+        (
+            [f"{x}/a very long name of a folder/train" for x in "ab"],
+            ["a/a very ...lder/train", "b/a very ...lder/train"],
+        ),
+    ],
+)
+def test_names_are_short_and_tell_runs_apart(runs: list[str], names: list[str]) -> None:
+    assert compared.told_apart(runs) == names
+
+
+def test_the_verdict_is_of_top1_alone() -> None:
+    """An interval of another score that is without 0 does not contradict it."""
+    lines = compared.lines(found(asked("runs/seed-0", list(range(20, 30))), asked("runs/seed-1", list(range(10, 24)))))
+    assert "  top-1: not told apart; chance alone may well make this difference." in lines
+    lines = compared.lines(found(asked("runs/seed-0", []), asked("runs/seed-1", list(range(20)))))
+    assert "  top-1: seed-0 is better; chance would seldom do this." in lines
+    assert "2 less 1: seed-1 against seed-0" in lines
+
+
+def test_a_page_without_pictures_says_so() -> None:
+    text = page(found(asked("a", []), asked("b", list(range(9)))))
+    assert "<p>Without pictures: &#39;nowhere&#39; is no run folder" in text or "<p>Without pictures: " in text
+    assert "could not be read" not in text and "<img" not in text and "9 pictures" in text
 
 
 def test_programs_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,7 +188,7 @@ def test_the_temperature_is_told_as_it_was_fitted(make_run) -> None:
     metrics["calibration"] = {"temperature": 1.25, "n": 61, "val": {"calibration_error": error}}
     files.write_json(folder / "metrics.json", metrics)
     html = page.make(story.read(folder), threads=0).html
-    assert "suits 61 validation pictures best" in html and "fell from 0.1234 to 0.0567" in html
+    assert "suits 61 validation pictures best" in html and "went from 0.1234 to 0.0567" in html
     # another temperature than the one that was fitted, as of weights that were replaced
     metrics["calibration"]["temperature"] = 1.5
     files.write_json(folder / "metrics.json", metrics)
@@ -206,7 +206,7 @@ def test_every_reason_for_no_interval_has_its_words() -> None:
                 table = 0.1 / c + 0.9 * np.eye(c)[true if n % 20 else (true + 1) % c]
             reasons |= {score.why for score in summary(true, table).scores.values()}
     reasons |= {"a handful of pictures decide it"}
-    english = {catalogue()[key]["en"] for key in catalogue() if key.startswith("why_")}
+    english = {catalogue()[key]["en"] for key in catalogue() if key.startswith("why_") and not key.startswith("why_t_")}
     assert {re.sub(r"{\w+}", "#", one) for one in english} == {re.sub(r"\d+", "#", one) for one in reasons - {""}}
     for reason in reasons - {""}:
         assert Words("en").why(reason) == reason

@@ -87,3 +87,43 @@ def test_a_report_shows_itself(make_run) -> None:
     made = Report(make_run(), threads=0)
     shown = made._repr_html_()
     assert shown.startswith("<iframe srcdoc=") and shown.count("<") == 2 and repr(made).startswith("Report(")
+
+
+def test_a_card_and_a_page_are_two_files(make_run, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = make_run()
+    (tmp_path / "link").symlink_to(tmp_path)
+    for card in ("a.md", str(tmp_path / "a.md"), "link/a.md"):
+        assert main(["report", str(folder), "--card", card, "--out", "./a.md"]) == 2
+        assert "ConfigError[C202]: --card and --out are the same file" in capsys.readouterr().err
+    assert not Path("a.md").exists()
+
+
+@pytest.mark.parametrize("where", ["nope", "others"])
+def test_data_that_is_not_the_runs_is_refused(where, make_run, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = make_run()
+    before = Report(folder, threads=0).write().read_bytes()
+    for kind in ("a", "b"):
+        place = Path("others", kind)
+        place.mkdir(parents=True)
+        (place / "x.png").write_bytes(next((tmp_path / "photos").rglob("*.png")).read_bytes())
+    assert main(["report", str(folder), "--data", where, "--threads", "0"]) == 2
+    told = capsys.readouterr().err
+    assert f"ConfigError[C218]: --data '{where}'" in told
+    assert (folder / "report.html").read_bytes() == before
+
+
+def test_a_card_in_another_language_says_that_it_is_english(make_run, tmp_path, capsys) -> None:
+    assert main(["report", str(make_run()), "--card", str(tmp_path / "a.md"), "--lang", "ko"]) == 0
+    assert "a card is in English" in capsys.readouterr().out
+
+
+def test_a_picture_without_a_digest_is_not_shown(make_run) -> None:
+    """Whoever empties the column of digests could else have any picture of the machine shown."""
+    folder = make_run()
+    lines = (folder / "splits.csv").read_text().splitlines()
+    cut = [lines[0], *(line.rpartition(",")[0] + "," for line in lines[1:])]
+    (folder / "splits.csv").write_text("\n".join(cut) + "\n")
+    made = Report(folder, threads=0).page()
+    assert made.pictures == 0 and "are not known to be" in made.notes[0]

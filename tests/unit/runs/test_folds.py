@@ -273,7 +273,8 @@ def test_python_gives_the_runs(stripes: Path, tmp_path: Path) -> None:
     model = dojang.Model(module)
     run = model.train(str(stripes), folds=2, epochs=1, project=str(tmp_path), threads=1)
     assert len(run.runs) == 2 and run.metrics["folds"]["count"] == 2
-    assert repr(run).endswith(f"out_of_fold top-1 {run.metrics['out_of_fold']['top1']['value']:.4f})")
+    whole, mean = run.metrics["out_of_fold"]["top1"]["value"], run.metrics["folds"]["scores"]["top1"]["mean"]
+    assert repr(run).endswith(f"out_of_fold top-1 {whole:.4f}, mean top-1 of 2 folds {mean:.4f})")
     # each began with the network that was given, which is as it was
     assert torch.equal(module[1].weight, before)
     answers = run.runs[1].predict(np.zeros((10, 10), np.uint8))

@@ -262,10 +262,10 @@ def test_the_temperature_is_in_the_weights_and_in_every_score(done: Callable[[],
 
 def test_most_validation_pictures_are_known(done: Callable[[], Path]) -> None:
     run = dojang.Run(done() / "seed-5")
-    manifest = comparison.pictures(run.path)
+    pictures = comparison.pictures(run.path)
     with (run.path / "splits.csv").open(newline="") as file:
         paths = [row["path"] for row in csv.DictReader(file) if row["split"] == "val"]
-    answers = run.predict([np.asarray(manifest.source.read(path)) for path in paths], none_of_these=True)
+    answers = run.predict([np.asarray(pictures.read(path)) for path in paths], none_of_these=True)
     assert sum(answer.unknown for answer in answers) == 3  # of 60
     assert sorted(round(61 * (answer.familiarity or 0)) for answer in answers) == pytest.approx(range(2, 62), abs=1)
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from dojang.data.manifest import readable
+from rich.cells import cell_len
+
+from dojang.data.manifest import plain, readable
 
 # of the machine, those first that are made for Korean; each is asked whether it has the letters
 _FAMILIES = (
@@ -21,7 +25,8 @@ _FAMILIES = (
     *("Apple SD Gothic Neo", "AppleGothic", "UnDotum", "Baekmuk Dotum", "Noto Sans CJK JP", "Noto Sans CJK SC"),
     *("Droid Sans Fallback", "WenQuanYi Zen Hei", "Arial Unicode MS", "Noto Sans"),
 )
-_LONGEST = 40
+# columns of a name, where a letter of Hangul takes two
+_LONGEST = 22
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Drawn:
     """A name for a picture.
 
     Args:
-        text: The name, cut after 40 letters, or "#3".
+        text: The name, cut after 22 columns, or "#3".
         font: The file of the font that has all of it.
         numbered: Whether it is shown by number.
     """
@@ -51,16 +56,31 @@ def drawn(labels: tuple[str, ...]) -> list[Drawn]:
         labels: Of the classes, in the order of their ids.
 
     >>> [name.text for name in drawn(("cat", "naïve", "a\\nb"))]
-    ['cat', 'naïve', '#2']
+    ['cat', 'naïve', 'a\\\\nb']
     """
-    return [_one(label[:_LONGEST], number) for number, label in enumerate(readable(labels))]
+    names = [plain(label) for label in readable(labels)]
+    cut = [_cut(name, _LONGEST) for name in names]
+    twice = {name for name, n in Counter(cut).items() if n > 1}
+    return [
+        _one(text if text not in twice else f"{_cut(name, _LONGEST - 6)} #{number}", number)
+        for number, (name, text) in enumerate(zip(names, cut, strict=True))
+    ]
+
+
+def _cut(name: str, most: int) -> str:
+    if cell_len(name) <= most:
+        return name
+    while cell_len(name) > most - 1:
+        name = name[:-1]
+    return f"{name}…"
 
 
 def _one(label: str, number: int) -> Drawn:
     fonts = _fonts()
     for font in fonts:
-        if all(c.isprintable() and _has(font, ord(c)) for c in label):
-            return Drawn(label, font)
+        # a font without "…" has dots
+        if all(_has(font, ord(c)) for c in label if c != "…"):
+            return Drawn(label if _has(font, ord("…")) else label.replace("…", ".."), font)
     return Drawn(f"#{number}", fonts[0], numbered=True)
 
 
@@ -74,8 +94,18 @@ def _fonts() -> tuple[str, ...]:
     package = importlib.util.find_spec("koreanize_matplotlib")
     for place in (package.submodule_search_locations or []) if package else []:
         found += [str(path) for path in Path(place).glob("fonts/NanumGothic.ttf")]
-    machine = {entry.name: entry.fname for entry in reversed(font_manager.fontManager.ttflist)}
+    machine = dict[str, str]()
+    # of each family the upright one of usual weight, in whatever order they are listed
+    for entry in sorted(font_manager.fontManager.ttflist, key=_unusual, reverse=True):
+        machine[entry.name] = entry.fname
     return (*found, *(machine[family] for family in _FAMILIES if family in machine))
+
+
+def _unusual(entry: Any) -> tuple[bool, int]:
+    from matplotlib import font_manager
+
+    weight = font_manager.weight_dict.get(entry.weight, entry.weight)
+    return entry.style != "normal", abs(int(weight) - 400)
 
 
 @functools.cache
