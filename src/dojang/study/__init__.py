@@ -1,0 +1,1 @@
+"""Studies: what changes what, with repeated seeds."""
