@@ -27,10 +27,11 @@ SAMPLE = 50_000
 NEAR = 0.01
 _RANGES: dict[type[nn.Module], tuple[float, float]] = {nn.Sigmoid: (0.0, 1.0), nn.Tanh: (-1.0, 1.0)}
 _WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-_ACTIVATIONS = (
+_ACTIVATIONS: tuple[type[nn.Module], ...] = (
     *{type(make()) for make in ACTIVATIONS.values()},
     *(nn.ReLU6, nn.PReLU, nn.SELU, nn.CELU, nn.Mish, nn.Softplus, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish),
 )
+_LOOKED_AT: tuple[type[nn.Module], ...] = (*_WEIGHTED, *_ACTIVATIONS)
 #: what is measured of a layer
 COLUMNS = ("mean", "std", "signal", "dead", "saturated", "gradient", "weight_std", "weight_gradient")
 
@@ -95,14 +96,13 @@ def look(model: nn.Module, loss: Callable[[nn.Module], Tensor]) -> tuple[Layer, 
     twin = copy.deepcopy(model).train()
     found: list[dict[str, Any]] = []
     seen: list[nn.Module] = []
-    for path, module in twin.named_modules():
-        layer: Any = module
+    for path, layer in twin.named_modules():
         if "Dropout" in type(layer).__name__ or type(layer).__name__ in ("StochasticDepth", "DropPath"):
             layer.eval()
         if isinstance(getattr(layer, "inplace", None), bool):
             # or the numbers before an activation would be those behind it
             layer.inplace = False
-        if isinstance(layer, (*_WEIGHTED, *_ACTIVATIONS)):
+        if isinstance(layer, _LOOKED_AT):
             layer.register_forward_hook(_watch(path, found, seen))
     for parameter in twin.parameters():
         parameter.requires_grad_(True)
