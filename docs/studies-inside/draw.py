@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -35,5 +36,6 @@ if __name__ == "__main__":
         found = {name: look(Path(folder), changes) for name, changes in STARTS.items()}
     for name, one in found.items():
         signals = [layer.signal for layer in one.before if layer.kind == "activation"]
-        print(f"{name:30} {signals[0]:9.2g} {signals[-1]:9.2g} {one.fall('before'):9.2g} {one.fall('after'):9.2g}")
+        figures = (signals[0], signals[-1], one.fall("before"), one.fall("after"))
+        sys.stdout.write(f"{name:30}" + "".join(f" {value:9.2g}" for value in figures) + "\n")
     PLACE.write_bytes(compared(found))

@@ -81,4 +81,4 @@ def test_what_they_compare() -> None:
     corners = {(v["batch_norm"], v["init"], v["lr"]) for _, v in cells(read("batch-norm"))}
     assert len(corners) == 18 and {init for _, init, _ in corners} == {"normal", "xavier", "he"}
     changed = {name for _, values in cells(read("regularisation")) for name in values}
-    assert changed >= {"l1", "weight_decay", "dropout", "conv_dropout", "batch_norm", "augment"}
+    assert changed >= {"l1", "weight_decay", "dropout", "conv_dropout", "batch_norm", "crop_padding"}
