@@ -302,6 +302,15 @@ def test_stopped_within_and_between_it_and_the_first_step(
         assert left(train.resume(tmp_path / str(number) / "train")) == whole
 
 
+def test_a_budget_in_time_that_is_spent_before_the_first_step(stripes: Path, tmp_path: Path) -> None:
+    heard = Hears()
+    layer = {name: value for name, value in TINY.items() if name != "epochs"}
+    layer = recipe.read_layer(layer | {"project": str(tmp_path), "time": "0.0001s"}, "test")
+    run = train.begin(str(stripes), [layer], reporter=heard)
+    assert "autoencoder: layers learned nothing: no time was left" in " ".join(heard.said)
+    assert not (run / "steps.csv").exists() and (run / "results.png").exists() and (run / "metrics.json").exists()
+
+
 @pytest.mark.usefixtures("light")
 def test_a_run_of_a_network_that_branches_is_refused(stripes: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="those of resnet20 do not"):
