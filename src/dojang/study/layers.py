@@ -99,9 +99,6 @@ def look(model: nn.Module, loss: Callable[[nn.Module], Tensor]) -> tuple[Layer, 
     for path, layer in twin.named_modules():
         if "Dropout" in type(layer).__name__ or type(layer).__name__ in ("StochasticDepth", "DropPath"):
             layer.eval()
-        if isinstance(getattr(layer, "inplace", None), bool):
-            # or the numbers before an activation would be those behind it
-            layer.inplace = False
         if isinstance(layer, _LOOKED_AT):
             layer.register_forward_hook(_watch(path, found, seen))
     for parameter in twin.parameters():

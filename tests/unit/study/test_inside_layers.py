@@ -127,9 +127,10 @@ def test_the_network_is_left_as_it_was() -> None:
 
 def test_layers_used_twice_or_overwriting_what_they_are_given() -> None:
     class Own(nn.Module):
-        def __init__(self) -> None:
+        def __init__(self, inplace: bool) -> None:
             super().__init__()
-            self.fc, self.relu = nn.Linear(100, 100), nn.ReLU(inplace=True)
+            torch.manual_seed(0)
+            self.fc, self.relu = nn.Linear(100, 100), nn.ReLU(inplace=inplace)
             self.last = nn.Linear(100, 10)
             self.fc.weight.requires_grad_(False)
 
@@ -138,7 +139,8 @@ def test_layers_used_twice_or_overwriting_what_they_are_given() -> None:
             y: Tensor = self.last(self.relu(self.fc(x)))
             return y
 
-    found = look(Own(), loss)
+    found = look(Own(True), loss)
+    assert [one.as_dict() for one in found] == [one.as_dict() for one in look(Own(False), loss)]
     assert [one.name for one in found] == ["fc", "relu", "fc#2", "relu#2", "last"]
     fc, relu = found[:2]
     # what lies before the activation has negative numbers, whatever is overwritten; a frozen layer has a gradient, too
