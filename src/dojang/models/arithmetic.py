@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from dojang.errors import ConfigError, did_you_mean, listing
+from dojang.models.maxout import PIECES, Maxout
 from dojang.models.summary import Row, summarise
 
 
@@ -77,6 +78,8 @@ def _output(module: nn.Module, row: Row) -> list[str]:
         many = f"{_times(row.given or row.shape)} = {count:,} numbers in one row"
     elif isinstance(module, _ADAPTIVE):
         many = f"always {_times(row.shape[1:])} for each of {row.shape[0]:,} channels, whatever the map's size: {many}"
+    elif isinstance(module, Maxout):
+        many = f"the larger of {PIECES} pieces for each of {row.shape[0]:,} units: {many}"
     elif row.given == row.shape:
         many += ", as given"
     return [*lines, many]

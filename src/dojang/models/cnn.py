@@ -23,6 +23,7 @@ from dojang.models.layers import (
     word,
     wrong,
 )
+from dojang.models.maxout import outputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -161,20 +162,23 @@ class CNN(Network):
         uneven = same and config.kernel_size % 2 == 0 and config.stride == 1
         less, more = (config.kernel_size - 1) // 2, config.kernel_size // 2
         padding = more if same and not uneven else 0
+        wide = outputs(config.activation, dim)
         for number in range(1, config.convs_per_block + 1):
+            given = wide  # to a norm: what the convolution gives, or the activation
             for part in config.order.split("-"):
                 if part == "conv":
                     if uneven:
                         self.add("pad", nn.ZeroPad2d((less, more, less, more)))
                     self.add(
-                        "conv", nn.Conv2d(channels, dim, config.kernel_size, config.stride, padding)
-                    )  # (B, dim, h, w)
+                        "conv", nn.Conv2d(channels, wide, config.kernel_size, config.stride, padding)
+                    )  # (B, wide, h, w)
                 elif part == "bn" and config.batch_norm:
-                    self.add("bn", nn.BatchNorm2d(dim))
+                    self.add("bn", nn.BatchNorm2d(given))
                 elif part == "act":
-                    self.add(config.activation, ACTIVATIONS[config.activation]())
+                    self.add(config.activation, ACTIVATIONS[config.activation]())  # (B, dim, h, w)
+                    given = dim
                 elif part == "pool" and config.pool and number == config.convs_per_block:
-                    self.add("pool", nn.MaxPool2d(2))  # (B, dim, h//2, w//2)
+                    self.add("pool", nn.MaxPool2d(2))  # (B, ., h//2, w//2)
             channels = dim
 
     def _dense_head(self, features: int) -> None:
@@ -183,10 +187,11 @@ class CNN(Network):
         if config.dropout_in:
             self.add("drop", nn.Dropout(config.dropout_in))
         for dim in config.hidden_dims:
-            self.add("fc", nn.Linear(features, dim))  # (B, dim)
+            wide = outputs(config.activation, dim)
+            self.add("fc", nn.Linear(features, wide))  # (B, wide)
             if config.batch_norm and config.dense_batch_norm:
-                self.add("bn", nn.BatchNorm1d(dim))
-            self.add(config.activation, ACTIVATIONS[config.activation]())
+                self.add("bn", nn.BatchNorm1d(wide))
+            self.add(config.activation, ACTIVATIONS[config.activation]())  # (B, dim)
             if config.dropout:
                 self.add("drop", nn.Dropout(config.dropout))
             features = dim
@@ -197,10 +202,11 @@ class CNN(Network):
         if config.dropout_in:
             self.add("drop", nn.Dropout(config.dropout_in))
         for dim in config.hidden_dims:
-            self.add("conv", nn.Conv2d(channels, dim, size))  # (B, dim, 1, 1) at image_size
+            wide = outputs(config.activation, dim)
+            self.add("conv", nn.Conv2d(channels, wide, size))  # (B, wide, 1, 1) at image_size
             if config.batch_norm and config.dense_batch_norm:
-                self.add("bn", nn.BatchNorm2d(dim))
-            self.add(config.activation, ACTIVATIONS[config.activation]())
+                self.add("bn", nn.BatchNorm2d(wide))
+            self.add(config.activation, ACTIVATIONS[config.activation]())  # (B, dim, 1, 1)
             if config.dropout:
                 self.add("drop", nn.Dropout(config.dropout))
             channels, size = dim, (1, 1)

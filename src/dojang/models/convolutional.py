@@ -16,6 +16,7 @@ from torch import nn
 
 from dojang.errors import ConfigError
 from dojang.models.layers import Network
+from dojang.models.maxout import PIECES, Maxout
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -119,6 +120,8 @@ def _converted(layer: Any, shape: tuple[int, ...], name: str) -> tuple[nn.Module
         with torch.no_grad():
             after = layer(torch.zeros(1, *shape, device=layer.weight.device, dtype=layer.weight.dtype)).shape[1:]
         return layer, tuple(after)
+    if isinstance(layer, Maxout):
+        return layer, (channels // PIECES, height, width)
     if any(True for _ in layer.parameters()):
         raise _impossible(name, f"a layer of its head is a {type(layer).__name__}")
     return layer, shape

@@ -72,7 +72,11 @@ def _volume(rows: Sequence[Row], after: Sequence[Row]) -> Volume:
         shape = given
     kinds = [row.type for row in rows]
     kind = "dense" if len(shape) == 1 else "convolution"
-    if kind != "dense" and not any("Conv" in word for word in kinds) and any("Pool" in word for word in kinds):
+    if (
+        kind != "dense"
+        and not any("Conv" in word for word in kinds)
+        and any("Pool" in word or word == "Maxout" for word in kinds)
+    ):
         kind = "pooling"
     return Volume(kind, tuple(row.name for row in rows), shape, sum(row.parameters for row in rows))
 

@@ -1,5 +1,7 @@
 """How weights start. The difference shows at once: with U(0,1) a sigmoid network stays near chance for epochs.
 
+Xavier keeps the spread of numbers and gradients through sigmoid and tanh, near 0 where they are straight; He through
+ReLU, which lets half of it pass: hence its 2.
 Sources: Xavier: Glorot and Bengio, AISTATS 2010, eq. 16. He: He et al., ICCV 2015, eq. 10.
 """
 
@@ -20,6 +22,8 @@ def initialise(model: nn.Module, scheme: str) -> None:
         model: Any network; its other layers (batch normalisation: weight 1, bias 0) stay as they are.
         scheme: "default" leaves torch's own draws; "uniform" is U(0, 1) on the weights alone; "normal" is N(0, 0.02),
             "xavier" U(+-sqrt(6 / (fan_in + fan_out))), "he" N(0, sqrt(2 / fan_in)), these three with zero biases.
+            "autoencoder" draws what :mod:`dojang.train.autoencoder` begins with: Xavier's weights where there is a
+            sigmoid or tanh, else He's.
 
     Raises:
         ConfigError: C204 for another name.
@@ -37,6 +41,8 @@ def initialise(model: nn.Module, scheme: str) -> None:
         )
     if scheme == "default":
         return
+    if scheme == "autoencoder":
+        scheme = "xavier" if any(isinstance(layer, (nn.Sigmoid, nn.Tanh)) for layer in model.modules()) else "he"
     for layer in model.modules():
         if not isinstance(layer, _WEIGHTED):
             continue

@@ -11,6 +11,7 @@ from torch import nn
 
 from dojang.errors import ConfigError, did_you_mean, listing
 from dojang.models import fusion
+from dojang.models.maxout import Maxout
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -24,6 +25,7 @@ ACTIVATIONS: Mapping[str, Callable[[], nn.Module]] = {
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "maxout": Maxout,
 }
 
 MOST_LAYERS = 1000

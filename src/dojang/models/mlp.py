@@ -7,6 +7,7 @@ import dataclasses
 from torch import nn
 
 from dojang.models.layers import ACTIVATIONS, Network, chance, switch, wholes, word
+from dojang.models.maxout import outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +70,11 @@ class MLP(Network):
         features = in_channels * self.image_size[0] * self.image_size[1]
         self.add("flatten", nn.Flatten())  # (B, C*H*W)
         for dim in config.hidden_dims:
-            self.add("fc", nn.Linear(features, dim))  # (B, dim)
+            wide = outputs(config.activation, dim)
+            self.add("fc", nn.Linear(features, wide))  # (B, wide)
             if config.batch_norm:
-                self.add("bn", nn.BatchNorm1d(dim))
-            self.add(config.activation, ACTIVATIONS[config.activation]())
+                self.add("bn", nn.BatchNorm1d(wide))
+            self.add(config.activation, ACTIVATIONS[config.activation]())  # (B, dim)
             if config.dropout:
                 self.add("drop", nn.Dropout(config.dropout))
             features = dim

@@ -6,8 +6,8 @@ import dataclasses
 
 from dojang.recipe import option
 
-ACTIVATION_NAMES = ("relu", "leaky-relu", "elu", "gelu", "silu", "tanh", "sigmoid")
-INIT_NAMES = ("default", "uniform", "normal", "xavier", "he")
+ACTIVATION_NAMES = ("relu", "leaky-relu", "elu", "gelu", "silu", "tanh", "sigmoid", "maxout")
+INIT_NAMES = ("default", "uniform", "normal", "xavier", "he", "autoencoder")
 ORDER_NAMES = (
     "conv-bn-act", "conv-act-bn",
     "conv-bn-act-pool", "conv-act-bn-pool", "conv-bn-pool-act", "conv-pool-bn-act",
@@ -42,7 +42,12 @@ class ModelOptions:
         None, "widths of the hidden dense layers, e.g. 1024,128", low=1, metavar="N,N"
     )
     kernel_size: int | None = option(None, "side of the convolution kernels in pixels", low=1, high=1024)
-    activation: str | None = option(None, "the non-linearity between layers", choices=ACTIVATION_NAMES)
+    activation: str | None = option(
+        None,
+        "the non-linearity between layers; leaky-relu has slope 0.1, maxout the larger of two pieces a unit (the layer "
+        "before has twice the outputs)",
+        choices=ACTIVATION_NAMES,
+    )
     batch_norm: bool | None = option(None, "batch normalisation of the hidden layers (never of the last)")
     dropout: float | None = option(
         None, "dropout probability after each hidden dense layer (and before the first, where the preset has one)",
@@ -52,7 +57,10 @@ class ModelOptions:
         None, "probability of dropping whole channels after the last convolutional block (Dropout2d)", low=0, high=0.99
     )
     init: str | None = option(
-        None, "how weights start: torch's default, uniform(0,1), normal(0,.02), xavier or he", choices=INIT_NAMES
+        None,
+        "how weights start: torch's default, uniform(0,1), normal(0,.02), xavier (sigmoid, tanh), he (ReLU), or "
+        "autoencoder: each layer first learns to give back what it is given (mlp, cnn)",
+        choices=INIT_NAMES,
     )
     stem: str | None = option(
         None,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import dojang
 from dojang import files, seeds
@@ -31,13 +31,13 @@ from dojang.models import build, summary, weights
 from dojang.models.layers import Network
 from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
-from dojang.runs import network
+from dojang.runs import network, priming
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import Recipe
 from dojang.runs.settle import settle
 from dojang.tasks.classify import losses
 from dojang.tasks.classify.task import Classify
-from dojang.train import allocator, checks, loop, optimizers, progressive, transfer
+from dojang.train import allocator, autoencoder, checks, loop, optimizers, progressive, transfer
 from dojang.train.budget import Budget
 from dojang.train.ema import Average
 from dojang.train.guard import Stop
@@ -84,6 +84,8 @@ class Session:
         if not isinstance(model, Network):
             # dojang's own have said so when they were built
             summary.check_takes(model, torch.zeros(shape, device=self.device))
+        if self.recipe.model.init == "autoencoder":
+            autoencoder.layers(model)
         progressive.check(model, torch.zeros(shape, device=self.device), options.progressive)
         self.agreement: Agreement | None = None
         if options.precision == "auto":
@@ -122,10 +124,12 @@ class Session:
         if counters.step == 0 and counters.phase == 0:
             self._check()
             self._fit_stem()
-            if options.head_epochs:
-                # whoever stops the head's training begins it again, with the same head
+            if options.head_epochs or self.recipe.model.init == "autoencoder":
+                # whoever is stopped before the first step begins all this again, with the same weights
                 self.save(self.state)
-                self._fit_head()
+                self._pretrain()
+                if options.head_epochs:
+                    self._fit_head()
                 counters.phase = 1
         began: dict[str, Any] = self.segments[-1] if self.segments else {"step": 0, "seconds": 0.0}
         budget = Budget(
@@ -240,7 +244,7 @@ class Session:
         if not has_bf16(self.device):
             return "fp32"
         t = self.recipe.train
-        images = self._sample(t.micro_batch or t.batch_size)
+        images = priming.sample(self.task, self.recipe, self.prepared, t.micro_batch or t.batch_size)
         sizes = progressive.sizes((images.shape[2], images.shape[3]), t.progressive)
         found = []
         for size in sizes:
@@ -255,14 +259,23 @@ class Session:
         return "fp32"
 
     def _fit_stem(self) -> None:
-        """Let a network that wants to see the data first see it; that is part of training, also of its time."""
-        fit = getattr(self.state.model, "fit_stem", None)
-        # all layers of trained weights know each other
-        if fit is None or self.recipe.model.pretrained is not None:
-            return
+        """What pictures alone tell a first layer; that is part of training, also of its time."""
         began = time.perf_counter()
-        p = self.prepared.preprocess
-        fit(self._sample(max(1, min(5000, 5_120_000 // (p.height * p.width)))))
+        if priming.fit_stem(self.state.model, self.task, self.recipe, self.prepared):
+            self._moved(began)
+
+    def _pretrain(self) -> None:
+        """Layers as autoencoders, where the recipe says so; that is part of training."""
+        began, options = time.perf_counter(), self.recipe.train
+        # of a budget in time half is for all layers
+        seconds = None if options.time is None else options.time / 2 - self.state.counters.elapsed
+        found = priming.pretrain(self.state.model, self.task, self.recipe, self.prepared, self.stop, seconds)
+        if found is not None:
+            self._moved(began)
+            self.reporter.note(f"{found}, {time.perf_counter() - began:.1f} s")
+
+    def _moved(self, began: float) -> None:
+        """Weights are other ones than those that the run began with."""
         if self.state.average:
             self.state.average = Average(self.state.model, self.recipe.train.ema)
         self.state.counters.elapsed += time.perf_counter() - began
@@ -284,23 +297,13 @@ class Session:
         # of a budget in time half is for all layers
         seconds = None if options.time is None else options.time / 2 - self.state.counters.elapsed
         found = transfer.fit_head(self.task, model, loader, options, self.device, self.stop, seconds)
-        if self.state.average:
-            self.state.average = Average(model, options.ema)
+        self._moved(began)
         spent = time.perf_counter() - began
-        self.state.counters.elapsed += spent
         self.reporter.note(
             f"head: {many(found.epochs, 'epoch')} on features of {many(found.pictures, 'picture')}"
             f"{f' of {len(rows):,}' if found.pictures < len(rows) else ''} "
             f"({found.bytes / 2**20:,.0f} MiB), train loss {found.loss:.4f}, {spent:.1f} s"
         )
-
-    def _sample(self, most: int) -> Tensor:
-        """Some training pictures as the network sees them, in the order of the first epoch."""
-        rows = self.prepared.manifest.rows("train")
-        order = seeds.permutation(seeds.key(self.recipe.train.seed, "order", 0), len(rows))
-        loader = Loader(self.prepared.store, rows[order[:most]], self.prepared.preprocess, batch_size=most)
-        images: Tensor = self.task.collate(next(iter(loader.batches()))).images
-        return images
 
     def _loaders(self) -> loop.Loaders:
         data, options, manifest = self.recipe.data, self.recipe.train, self.prepared.manifest
@@ -353,9 +356,10 @@ class Session:
             low, high = float(self.task.weights.min()), float(self.task.weights.max())
             even += f", classes weighted {low:.2g} to {high:.2g}"
         length = f"{t.time:g} s" if t.time is not None else f"{t.epochs} epochs of {self.loaders.train.steps} steps"
+        first = f"; {autoencoder.words(self.state.model)}" if self.recipe.model.init == "autoencoder" else ""
         return (
             f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}; {t.optimizer}, lr {t.lr:g}, "
-            f"{t.schedule}; {length}, batch {t.batch_size}{flip}{grow}{even}"
+            f"{t.schedule}; {length}, batch {t.batch_size}{flip}{grow}{even}{first}"
         )
 
     def _machine(self) -> str:

@@ -99,7 +99,9 @@ class Log:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file that a run left."""
+    """The rows of a CSV file that a run left; none of one it never began, for want of time."""
+    if not path.exists():
+        return []
     return list(csv.DictReader(io.StringIO(files.read_text(path))))
 
 

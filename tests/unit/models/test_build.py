@@ -94,9 +94,11 @@ def test_activations_are_those_of_the_options():
         "silu": x * sigmoid,
         "tanh": 1 - 2 / ((2 * x).exp() + 1),
         "sigmoid": sigmoid,
+        "maxout": torch.maximum(x[:6], x[6:12]),
     }
     for name, expected in definitions.items():
-        torch.testing.assert_close(ACTIVATIONS[name]()(x), expected, rtol=1e-5, atol=1e-6)
+        found = ACTIVATIONS[name]()(x if name != "maxout" else x[None, :12])
+        torch.testing.assert_close(found, expected if name != "maxout" else expected[None], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
@@ -164,7 +166,9 @@ def test_unusable_options():
     assert "activation cannot be 'rellu'; expected one of relu, leaky-relu" in text and "Did you mean 'relu'?" in text
     assert "expected a number from 0 to 0.99" in refused("C202", lambda: make(dropout=1.5))
     assert "of at least 1" in refused("C202", lambda: make(conv_dims=(0,)))
-    assert refused("C202", lambda: make(init="zeros")).endswith("one of default, uniform, normal, xavier, he.")
+    assert refused("C202", lambda: make(init="zeros")).endswith(
+        "one of default, uniform, normal, xavier, he, autoencoder."
+    )
     text = refused("C204", lambda: make("mlp", kernel_size=5))
     assert text == (
         "ConfigError[C204]: kernel_size does not apply to model 'mlp', which has no convolutions.\n"

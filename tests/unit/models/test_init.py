@@ -47,6 +47,37 @@ def test_moments(scheme):
     assert model[1].weight.eq(1).all() and not model[1].bias.any()
 
 
+@pytest.mark.parametrize(
+    ("scheme", "theirs", "gain"),
+    [("xavier", nn.init.xavier_uniform_, nn.init.calculate_gain("sigmoid")),
+     ("he", nn.init.kaiming_normal_, nn.init.calculate_gain("relu"))],
+)  # fmt: skip
+def test_gains_are_those_of_the_papers_and_of_torch(scheme, theirs, gain):
+    # Xavier's equation 16 has no gain (torch has 5/3 for tanh, which is not in the paper); He's is the root of 2
+    assert gain == {"xavier": 1, "he": math.sqrt(2)}[scheme]
+    model = net()
+    torch.manual_seed(3)
+    initialise(model, scheme)
+    torch.manual_seed(3)
+    for index, (fan_in, fan_out) in FANS.items():
+        twin = torch.empty_like(model[index].weight)
+        theirs(twin, **({"gain": gain} if scheme == "xavier" else {"nonlinearity": "relu"}))
+        assert torch.equal(model[index].weight, twin)
+        fan = (fan_in + fan_out) / 2 if scheme == "xavier" else fan_in
+        assert abs(twin.std() / (gain / math.sqrt(fan)) - 1) < 0.03
+
+
+@pytest.mark.parametrize(("between", "same"), [(nn.Tanh, "xavier"), (nn.Sigmoid, "xavier"), (nn.ReLU, "he")])
+def test_autoencoders_begin_with_what_suits_the_activation(between, same):
+    found = []
+    for scheme in ("autoencoder", same):
+        model = nn.Sequential(nn.Linear(9, 5), between(), nn.Linear(5, 2))
+        torch.manual_seed(0)
+        initialise(model, scheme)
+        found.append(model[0].weight.detach().clone())
+    assert torch.equal(*found)
+
+
 def test_default_draws_nothing():
     model, state = net(), torch.get_rng_state()
     before = [parameter.clone() for parameter in model.parameters()]
@@ -71,6 +102,6 @@ def test_unknown_scheme():
     with pytest.raises(ConfigError) as caught:
         initialise(net(), "xavir")
     assert str(caught.value) == (
-        "ConfigError[C204]: init cannot be 'xavir'; expected one of default, uniform, normal, xavier, he."
+        "ConfigError[C204]: init cannot be 'xavir'; expected one of default, uniform, normal, xavier, he, autoencoder."
         " Did you mean 'xavier'?"
     )
