@@ -20,7 +20,8 @@ from dojang.runs import folder as run_folder
 from dojang.runs import recipe as recipes
 from dojang.runs import train
 from dojang.runs.signals import asking
-from dojang.study import engines, results
+from dojang.study import engines, inside_picture, results
+from dojang.study.inside import inside
 from dojang.study.plan import Cell, Plan, layer, read_file
 from dojang.study.results import Row
 from dojang.study.work import Job, Outcome, finished
@@ -238,7 +239,22 @@ def _carry(
             error.exit_code = 128 + stop.signal
             raise error
         results.write(place, plan, settings.judge, cells, ended.rows)
+        if plan.inside:
+            _look(place, plan, cells, reporter)
     return place
+
+
+def _look(place: Path, plan: Plan, cells: list[Cell], reporter: Reporter) -> None:
+    """What happens inside the networks of the first seed, cell by cell, and a picture of them all."""
+    found = {}
+    for cell in cells:
+        folder = place / cell.folder / SEED.format(plan.seeds[0])
+        if finished(folder):
+            found[cell.name] = inside(folder)
+            files.write_text(place / cell.folder / "inside.csv", found[cell.name].csv())
+            reporter.note(f"looked into the layers of {cell.name}")
+    if found:
+        files.write_bytes(place / "inside.png", inside_picture.compared(found))
 
 
 class _Ended:

@@ -197,3 +197,43 @@ def test_a_dry_run_says_what_it_costs_and_leaves_nothing(
     told = capsys.readouterr().out
     assert "model resnet20: about " in told and "model mnist-cnn: cannot be trained: C2" in told
     assert "all: about " in told and not (tmp_path / "runs").exists()
+
+
+def test_layers_are_looked_into_where_it_is_asked(stripes: Path, tmp_path: Path, here: list[str]) -> None:
+    folder = study.begin(plan_of(stripes, seeds=(0,), inside=True), project=tmp_path, jobs=1)
+    assert (folder / "inside.png").read_bytes().startswith(b"\x89PNG")
+    for cell in ("cell-01", "cell-02"):
+        assert len(rows_of(folder / cell / "inside.csv")) > 2
+
+
+DIES = """
+import os
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(100, 3))
+
+    def forward(self, x):
+        print("half a line", end="")
+        if self.training:
+            os._exit(3)
+        return super().forward(x)
+"""
+
+
+def test_processes_of_their_own_bring_the_same_and_one_that_dies_is_told(
+    stripes: Path, tmp_path: Path, here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "net.py").write_text(DIES)
+    variants = {"good": {}, "dies": {"model": f"{tmp_path / 'net.py'}:Net"}}
+    recipe = {"model": "mlp", "epochs": 1, "val": 60, "train_sample": 0}
+    given: dict[str, Any] = {"recipe": recipe, "grid": {}, "variants": variants, "seeds": (0,)}
+    alone = study.begin(plan_of(stripes, **given | {"variants": {"good": {}}}), project=tmp_path, name="here", jobs=1)
+    done = len(here)
+    monkeypatch.undo()
+    folder = study.begin(plan_of(stripes, **given), project=tmp_path, name="there", jobs=2)
+    assert len(here) == done
+    runs = {row["name"]: row for row in rows_of(folder / "runs.csv")}
+    assert runs["dies"]["status"] == "failed" and runs["dies"]["error"] == "its process ended with status 3"
+    assert runs["good"]["val/log_loss"] == rows_of(alone / "runs.csv")[0]["val/log_loss"]
