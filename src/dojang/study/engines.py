@@ -54,7 +54,8 @@ class _Worker:
             [sys.executable, "-m", "dojang.study.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self._done, self._asked = done, False
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def give(self, number: int, job: Job) -> None:
         """Let it begin with a job."""
@@ -86,13 +87,15 @@ class _Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join()
 
     def _listen(self) -> None:
         assert self._process.stdout
-        for line in self._process.stdout:
-            # what a network of one's own prints is none of ours
-            if line.startswith(_MARK):
-                self._done.put((self, json.loads(line[len(_MARK) :])))
+        with self._process.stdout:
+            for line in self._process.stdout:
+                # what a network of one's own prints is none of ours
+                if line.startswith(_MARK):
+                    self._done.put((self, json.loads(line[len(_MARK) :])))
         self._done.put((self, None))
 
 
@@ -123,6 +126,7 @@ def _processes(jobs: Sequence[Job], at_once: int, stopped: Callable[[], bool]) -
                 continue
             if found is None:
                 workers.remove(worker)
+                worker.close()
                 if worker in idle:
                     idle.remove(worker)
                     continue
