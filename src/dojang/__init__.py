@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dojang.errors import ConfigError, DataError, DojangError, ResourceError, SecurityError, TrainError
     from dojang.predict.answer import Answer
     from dojang.report.report import Report
+    from dojang.report.studied import Study
     from dojang.runs.api import Model, Run
     from dojang.runs.comparison import compare
 
@@ -37,13 +38,15 @@ _WHERE = {
     "ResourceError": "dojang.errors",
     "Run": "dojang.runs.api",
     "SecurityError": "dojang.errors",
+    "Study": "dojang.report.studied",
     "TrainError": "dojang.errors",
     "compare": "dojang.runs.comparison",
     "from_pairs": "dojang.data.pairs",
 }
 
 __all__ = ["Answer", "ConfigError", "DataError", "DojangError", "Manifest", "Model", "Preprocess"]
-__all__ += ["Report", "ResourceError", "Run", "SecurityError", "TrainError", "__version__", "compare", "from_pairs"]
+__all__ += ["Report", "ResourceError", "Run", "SecurityError", "Study", "TrainError", "__version__", "compare"]
+__all__ += ["from_pairs"]
 
 
 def __getattr__(name: str) -> Any:

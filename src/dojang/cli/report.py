@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from dojang import garbage
 from dojang.cli.flags import Command, Flag
 from dojang.cli.main import print_json
+from dojang.errors import ConfigError
 
 
 @garbage.unsearched()
@@ -25,9 +28,22 @@ def _report(
         from dojang.cli.progress import reporter, say
         from dojang.report import report
         from dojang.report.report import Report
+        from dojang.report.studied import Study
         from dojang.report.text import Words
+        from dojang.study import study
 
     Words(lang)
+    if (Path(run) / study.PLAN).exists():
+        if card is not None or data is not None:
+            raise ConfigError(
+                "C200", "a study has no model card, and its page no pictures.", fix=f"dojang report {run}"
+            )
+        place = Study(run).write(out, lang)
+        if as_json:
+            print_json({"study": run, "page": str(place)})
+        else:
+            say(f"page  {place}")
+        return
     made = Report(run, lang=lang, data=data, threads=threads)
     if card is not None:
         files.must_be_new(card, flag="--card", fix="--card ANOTHER.md")
