@@ -280,7 +280,8 @@ def valid(entry: recipe.Option) -> st.SearchStrategy[Any]:
 @given(st.fixed_dictionaries({}, optional={name: valid(entry) for name, entry in OPTIONS.items()}))
 def test_args_yaml_there_and_back(tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]) -> None:
     made = resolve([]).replace(**changes)
-    path = tmp_path_factory.getbasetemp() / "args.yaml"
+    # not above the folders of other tests, which would lie in a run folder then
+    path = tmp_path_factory.getbasetemp() / "there-and-back" / "args.yaml"
     facts = FIRST | {"segments": [{"step": 3, "seconds": 1.5, "changed": {"lr": 0.1}}]}
     files.write_text(path, dump(made, facts))
     assert load(path) == (made, facts)
