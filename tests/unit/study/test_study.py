@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from dojang.cli.main import main
 from dojang.errors import ConfigError, TrainError
 from dojang.study import engines, study, work
 from dojang.study.plan import Plan, read_file
-from dojang.study.work import Job, Outcome
+from dojang.study.work import Job, Outcome, carry_out
 
 TINY: dict[str, Any] = {
     "model": "mnist-cnn",
@@ -27,6 +27,20 @@ TINY: dict[str, Any] = {
     "train_sample": 0,
     "familiar": False,
 }
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Runs in this process, where one of their own would only take time; the folders of those that were begun."""
+    begun: list[str] = []
+
+    def run(jobs: Sequence[Job], *, stopped: Callable[[], bool], **options: Any) -> Iterator[tuple[int, Outcome]]:
+        for number, job in enumerate(jobs):
+            begun.append(job.folder)
+            yield number, Outcome("stopped") if stopped() else carry_out(job)
+
+    monkeypatch.setattr(engines, "run", run)
+    return begun
 
 
 def plan_of(data: Path, **more: Any) -> Plan:
