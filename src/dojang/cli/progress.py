@@ -14,6 +14,10 @@ from dojang.cli.main import inert
 from dojang.train.log import Reporter
 
 
+# seconds after which a log hears of runs that take long
+_QUIET = 300.0
+
+
 def reporter() -> Reporter:
     """The reporter that suits stderr."""
     console = Console(stderr=True, highlight=False)
@@ -27,12 +31,17 @@ class Lines:
         self.console = console
         self.steps: int | None = None
         self.seconds: float | None = None
-        self._began = self._mark = time.perf_counter()
+        self._began = self._mark = self._said = time.perf_counter()
         self._first = self._pictures = 0
         self._progress = self._start = 0.0
 
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Nothing: it is soon over, or the next line says that it is."""
+
+    def underway(self, share: float, text: str) -> None:
+        # a log is not to be filled: a line where a long time nothing else was said
+        if time.perf_counter() - self._said > _QUIET:
+            self._print(inert(f"{share:.0%} done: {text}"))
 
     def begin(self, steps: int | None, seconds: float | None, done: int) -> None:
         self.steps, self.seconds, self._first = steps, seconds, done
@@ -66,6 +75,7 @@ class Lines:
         return [f"{self._rate():,.0f} images/s", f"{self._left()} left"]
 
     def _print(self, text: str) -> None:
+        self._said = time.perf_counter()
         # a terminal gets lines broken between words, a log whole ones
         self.console.print(Text(text), soft_wrap=not self.console.is_terminal)
 
@@ -102,6 +112,12 @@ class Bars(Lines):
             self._bar.update(self._bar.task_ids[0], completed=done)
             if done == total:
                 self._close()
+
+    def underway(self, share: float, text: str) -> None:
+        if self._bar is None:
+            self._open(1000, text)
+        assert self._bar
+        self._bar.update(self._bar.task_ids[0], completed=int(share * 1000), description=text)
 
     def begin(self, steps: int | None, seconds: float | None, done: int) -> None:
         self._close()

@@ -101,7 +101,11 @@ def show(folder: Path, as_json: bool) -> None:
     for name, one in list(zip(names, lines, strict=True))[:_SHOWN]:
         mean = "-" if math.isnan(one.mean) else f"{one.mean:.4f}"
         half = "" if one.over is None or math.isnan(one.over.low) else f" ±{(one.over.high - one.over.low) / 2:.4f}"
-        say(f"{_cut(name, wide)}  {len(one.values):>3}  {mean + half:>16}  {results.beside(one)}".rstrip())
+        first, *rest = wrapped(name, wide)
+        space = " " * (wide - cell_len(first))
+        say(f"{first}{space}  {len(one.values):>3}  {mean + half:>16}  {results.beside(one)}".rstrip())
+        for part in rest:
+            say(f"  {part}")
     if len(lines) > _SHOWN:
         say(f"and {len(lines) - _SHOWN:,} more")
     for sentence in results.closing(made, settings.judge, lines).split(". "):
@@ -127,7 +131,7 @@ def _show_cost(made: Plan, own: Mapping[str, Any]) -> None:
     where = str(device_named(own["device"]))
     count = study.at_once(own["jobs"], made.count * len(made.seeds), where)
     threads = study.threads_of(count)
-    found = estimate.estimate(made, threads, count)
+    found = estimate.estimate(made, threads, count, where)
     for name, seconds in found.tried.items():
         say(f"{plain(name)}: about {study.duration(seconds)} a run")
     for name, why in found.failed.items():
@@ -154,10 +158,27 @@ def _is_file(what: str) -> bool:
     return Path(what).suffix in (".yaml", ".yml")
 
 
-def _cut(name: str, wide: int) -> str:
-    while cell_len(name) > wide:
-        name = name[: -2 if name.endswith("…") else -1].rstrip("…") + "…"
-    return name + " " * (wide - cell_len(name))
+def wrapped(name: str, wide: int) -> list[str]:
+    """A long name in lines of at most so many columns, broken behind its commas and between words; nothing is left out.
+
+    >>> wrapped("relu, batch norm, init uniform", 20)
+    ['relu, batch norm,', 'init uniform']
+    """
+    lines = [""]
+    for word in name.split(" "):
+        room = wide - (2 if len(lines) > 1 else 0)
+        joined = f"{lines[-1]} {word}".strip()
+        if lines[-1] and cell_len(joined) > room:
+            lines.append("")
+            joined, room = word, wide - 2
+        while cell_len(joined) > room:
+            # one word that is longer than a line
+            keep = next(i for i in range(len(joined), 0, -1) if cell_len(joined[:i]) <= room)
+            lines[-1], joined = joined[:keep], joined[keep:]
+            lines.append("")
+            room = wide - 2
+        lines[-1] = joined
+    return lines
 
 
 def _plain(one: results.Line) -> dict[str, Any]:

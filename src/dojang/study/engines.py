@@ -27,7 +27,15 @@ Results = Iterator[tuple[int, Outcome]]
 _STOPPED = Outcome("stopped")
 
 
-def run(jobs: Sequence[Job], *, engine: str, at_once: int, threads: int, stopped: Callable[[], bool]) -> Results:
+def run(
+    jobs: Sequence[Job],
+    *,
+    engine: str,
+    at_once: int,
+    threads: int,
+    stopped: Callable[[], bool],
+    tick: Callable[[], None] = lambda: None,
+) -> Results:
     """Outcomes of jobs by their number, in the order in which they come.
 
     Args:
@@ -35,13 +43,14 @@ def run(jobs: Sequence[Job], *, engine: str, at_once: int, threads: int, stopped
         at_once: How many run side by side.
         threads: Of each.
         stopped: Whether somebody asked to stop; no job is begun after that.
+        tick: Called again and again while jobs are waited for.
 
     Raises:
         ConfigError: C250 where Ray is asked for and is not there.
     """
     if engine == "ray":
-        return _ray(jobs, at_once, threads, stopped)
-    return _processes(jobs, at_once, stopped)
+        return _ray(jobs, at_once, threads, stopped, tick)
+    return _processes(jobs, at_once, stopped, tick)
 
 
 class _Worker:
@@ -102,7 +111,9 @@ class _Worker:
 _MARK = "dojang-outcome "
 
 
-def _processes(jobs: Sequence[Job], at_once: int, stopped: Callable[[], bool]) -> Results:
+def _processes(
+    jobs: Sequence[Job], at_once: int, stopped: Callable[[], bool], tick: Callable[[], None]
+) -> Results:
     done: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
     waiting = list(enumerate(jobs))[::-1]
     workers: list[_Worker] = []
@@ -120,6 +131,7 @@ def _processes(jobs: Sequence[Job], at_once: int, stopped: Callable[[], bool]) -
             try:
                 worker, found = done.get(timeout=0.5)
             except queue.Empty:
+                tick()
                 if stopped():
                     for one in workers:
                         one.stop()
@@ -149,7 +161,9 @@ def work(lines: Iterable[str], out: Any) -> None:
         out.flush()
 
 
-def _ray(jobs: Sequence[Job], at_once: int, threads: int, stopped: Callable[[], bool]) -> Results:
+def _ray(
+    jobs: Sequence[Job], at_once: int, threads: int, stopped: Callable[[], bool], tick: Callable[[], None]
+) -> Results:
     # Ray tells its makers that it is used, unless it is told not to
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -158,7 +172,7 @@ def _ray(jobs: Sequence[Job], at_once: int, threads: int, stopped: Callable[[], 
         raise ConfigError(
             "C250",
             "--engine ray needs Ray, which is not installed.",
-            fix="pip install ray, or --engine processes",
+            fix="pip install 'dojang[ray]'; or --engine processes",
         ) from None
     began = not ray.is_initialized()
     if began:
@@ -175,6 +189,7 @@ def _ray(jobs: Sequence[Job], at_once: int, threads: int, stopped: Callable[[], 
             if not going:
                 break
             ready, _ = ray.wait(list(going), timeout=1)
+            tick()
             for one in ready:
                 number = going.pop(one)
                 try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from dojang.study import engines, inside_picture, results
 from dojang.study.inside import inside
 from dojang.study.plan import Cell, Plan, layer, read_file
 from dojang.study.results import Row
+from dojang.study.underway import Underway
 from dojang.study.work import Job, Outcome, finished
 from dojang.train.log import Reporter, Silent
 from dojang.train.precision import device_named
@@ -215,21 +215,27 @@ def _carry(
 ) -> Path:
     with files.locked(place / LOCK, f"{str(place)!r}"), asking() as stop:
         ended = _Ended(place, plan, settings, reporter)
-        while True:
-            cells = plan.cells(ended.means())
-            todo = [one for one in jobs_of(place, plan, settings, cells, prune) if not ended.knows(one[0], one[1])]
-            if not todo or stop.signal:
-                break
-            ended.left = len(todo) + len(plan.seeds) * (plan.count - len(cells))
-            done = engines.run(
-                [job for _, _, job in todo],
-                engine=engine,
-                at_once=count,
-                threads=settings.threads,
-                stopped=lambda: bool(stop.signal),
-            )
-            for number, outcome in done:
-                ended.add(todo[number][0], todo[number][1], outcome)
+        try:
+            while True:
+                cells = plan.cells(ended.means())
+                todo = [one for one in jobs_of(place, plan, settings, cells, prune) if not ended.knows(one[0], one[1])]
+                if not todo or stop.signal:
+                    break
+                jobs = [job for _, _, job in todo]
+                later = len(plan.seeds) * (plan.count - len(cells))
+                ended.underway.begin([Path(job.folder) for job in jobs], later)
+                done = engines.run(
+                    jobs,
+                    engine=engine,
+                    at_once=count,
+                    threads=settings.threads,
+                    stopped=lambda: bool(stop.signal),
+                    tick=ended.look,
+                )
+                for number, outcome in done:
+                    ended.add(todo[number][0], todo[number][1], outcome)
+        finally:
+            reporter.end()
         if stop.signal:
             error = TrainError(
                 "T320",
@@ -262,7 +268,7 @@ class _Ended:
 
     def __init__(self, place: Path, plan: Plan, settings: Settings, reporter: Reporter) -> None:
         self.place, self.plan, self.settings, self.reporter = place, plan, settings, reporter
-        self.left, self._began, self._done = 0, time.perf_counter(), 0
+        self.underway = Underway()
         known = {row.key: row for row in results.rows(place)}
         #: by cell and seed; what is finished on the disk counts, whatever a table says
         self.rows: dict[tuple[int, int], Row] = {}
@@ -287,11 +293,22 @@ class _Ended:
         row = results.row(self.place, self.plan, cell, seed, outcome)
         self.rows[row.key] = row
         results.write_rows(self.place, self.plan, list(self.rows.values()))
-        self._done, self.left = self._done + 1, self.left - 1
-        total = self.plan.count * len(self.plan.seeds)
-        spent = time.perf_counter() - self._began
-        left = f"; about {duration(spent / self._done * self.left)} left" if self.left > 0 else ""
-        self.reporter.note(f"[{len(self.rows)}/{total}] {cell.name}, seed {seed}: {self._said(row)}{left}")
+        self.underway.ended((self.place / cell.folder / SEED.format(seed)).absolute())
+        self.reporter.note(f"[{len(self.rows)}/{self._total}] {cell.name}, seed {seed}: {self._said(row)}{self._left()}")
+
+    def look(self) -> None:
+        """Tell how far the runs under way are, now and then."""
+        if self.underway.due():
+            said = f"{len(self.rows)} of {self._total} runs{self._left()}"
+            self.reporter.underway(self.underway.share(), said)
+
+    @property
+    def _total(self) -> int:
+        return self.plan.count * len(self.plan.seeds)
+
+    def _left(self) -> str:
+        left = self.underway.left()
+        return f"; about {duration(left)} left" if left else ""
 
     def means(self) -> list[float | None]:
         """The mean score of each cell all of whose runs have come to their end, in order."""

@@ -7,8 +7,9 @@ so a study is killed and goes on as its runs do, bit for bit.
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,12 @@ class Outcome:
     Args:
         status: "done", "failed", "pruned", or "stopped" where somebody asked.
         error: What went wrong, with its code.
+        seconds: From the job's begin to its end, all that is around training included.
     """
 
     status: str
     error: str = ""
+    seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -87,6 +90,12 @@ def finished(folder: Path) -> bool:
 
 def carry_out(job: Job) -> Outcome:
     """Do a job, whatever of it is left to do. What goes wrong in a run is its outcome, not an error of the study."""
+    began = time.perf_counter()
+    found = _carry_out(job)
+    return replace(found, seconds=time.perf_counter() - began)
+
+
+def _carry_out(job: Job) -> Outcome:
     folder = Path(job.folder)
     watcher = _Watcher(job)
     try:

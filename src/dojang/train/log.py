@@ -31,6 +31,9 @@ class Reporter(Protocol):
     def preparing(self, stage: str, done: int, total: int) -> None:
         """Pictures are being read or decoded."""
 
+    def underway(self, share: float, text: str) -> None:
+        """Several runs are being trained: how far all of them are, and what there is to say of it."""
+
     def end(self) -> None:
         """Training is over."""
 
@@ -43,6 +46,7 @@ class Silent:
     def validated(self, row: Mapping[str, float]) -> None: ...
     def note(self, text: str) -> None: ...
     def preparing(self, stage: str, done: int, total: int) -> None: ...
+    def underway(self, share: float, text: str) -> None: ...
     def end(self) -> None: ...
 
 
