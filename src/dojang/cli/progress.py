@@ -13,7 +13,6 @@ from rich.text import Text
 from dojang.cli.main import inert
 from dojang.train.log import Reporter
 
-
 # seconds after which a log hears of runs that take long
 _QUIET = 300.0
 

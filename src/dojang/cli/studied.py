@@ -103,7 +103,8 @@ def show(folder: Path, as_json: bool) -> None:
         half = "" if one.over is None or math.isnan(one.over.low) else f" ±{(one.over.high - one.over.low) / 2:.4f}"
         first, *rest = wrapped(name, wide)
         space = " " * (wide - cell_len(first))
-        say(f"{first}{space}  {len(one.values):>3}  {mean + half:>16}  {results.beside(one)}".rstrip())
+        aside = ", ".join(word for word in (results.beside(one), results.missing(one)) if word)
+        say(f"{first}{space}  {len(one.values):>3}  {mean + half:>16}  {aside}".rstrip())
         for part in rest:
             say(f"  {part}")
     if len(lines) > _SHOWN:
@@ -137,9 +138,8 @@ def _show_cost(made: Plan, own: Mapping[str, Any]) -> None:
     for name, why in found.failed.items():
         say(f"{plain(name)}: cannot be trained: {why}")
     if found.seconds is not None:
-        say(
-            f"all: about {study.duration(found.seconds)}, {count} at once with {threads} threads each; nothing was kept"
-        )
+        each = f"{threads} thread{'s' * (threads != 1)}"
+        say(f"all: about {study.duration(found.seconds)}, {count} at once with {each} each; nothing was kept")
 
 
 def _grid(words: Sequence[str]) -> dict[str, tuple[Any, ...]]:

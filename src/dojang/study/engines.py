@@ -111,9 +111,7 @@ class _Worker:
 _MARK = "dojang-outcome "
 
 
-def _processes(
-    jobs: Sequence[Job], at_once: int, stopped: Callable[[], bool], tick: Callable[[], None]
-) -> Results:
+def _processes(jobs: Sequence[Job], at_once: int, stopped: Callable[[], bool], tick: Callable[[], None]) -> Results:
     done: queue.Queue[tuple[_Worker, dict[str, Any] | None]] = queue.Queue()
     waiting = list(enumerate(jobs))[::-1]
     workers: list[_Worker] = []

@@ -34,7 +34,11 @@ class Estimate:
 
 
 def estimate(
-    plan: Plan, threads: int, at_once: int, device: str = "cpu", tick: Callable[[int, int], None] = lambda done, total: None
+    plan: Plan,
+    threads: int,
+    at_once: int,
+    device: str = "cpu",
+    tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> Estimate:
     """Train some cells for two seconds each, side by side as the runs of the study will be.
 

@@ -241,8 +241,13 @@ def _markdown(plan: Plan, judge: str, made: Sequence[Line]) -> str:
 
 def count(one: Line) -> str:
     """How many runs the figures are of, and how many are not in them."""
-    aside = [f"{number} {word}" for number, word in ((one.failed, "failed"), (one.pruned, "pruned")) if number]
-    return f"{len(one.values)}" + (f" ({', '.join(aside)})" if aside else "")
+    aside = missing(one)
+    return f"{len(one.values)}" + (f" ({aside})" if aside else "")
+
+
+def missing(one: Line) -> str:
+    """How many runs of a cell are in no figure, and why, in words."""
+    return ", ".join(f"{number} {word}" for number, word in ((one.failed, "failed"), (one.pruned, "pruned")) if number)
 
 
 def spread(one: Line) -> tuple[str, str]:

@@ -294,7 +294,9 @@ class _Ended:
         self.rows[row.key] = row
         results.write_rows(self.place, self.plan, list(self.rows.values()))
         self.underway.ended((self.place / cell.folder / SEED.format(seed)).absolute())
-        self.reporter.note(f"[{len(self.rows)}/{self._total}] {cell.name}, seed {seed}: {self._said(row)}{self._left()}")
+        self.reporter.note(
+            f"[{len(self.rows)}/{self._total}] {cell.name}, seed {seed}: {self._said(row)}{self._left()}"
+        )
 
     def look(self) -> None:
         """Tell how far the runs under way are, now and then."""

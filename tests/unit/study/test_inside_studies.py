@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from torch.nn.functional import cross_entropy
 
 import dojang
 from dojang.data.named import NAMES
-from dojang.models.build import shaped
+from dojang.models.build import build, shaped
 from dojang.models.options import ModelOptions
 from dojang.recipe import options_of
 from dojang.runs import recipe as recipes
+from dojang.study.layers import look
 from dojang.train import autoencoder
 
 READY = Path(dojang.__file__).parent / "study" / "ready"
@@ -82,3 +85,22 @@ def test_what_they_compare() -> None:
     assert len(corners) == 18 and {init for _, init, _ in corners} == {"normal", "xavier", "he"}
     changed = {name for _, values in cells(read("regularisation")) for name in values}
     assert changed >= {"l1", "weight_decay", "dropout", "conv_dropout", "batch_norm", "crop_padding"}
+
+
+def test_gradients_change_with_every_layer_of_a_plain_network_and_hardly_with_shortcuts() -> None:
+    """SCOPE T4, M9: by layer, before training. In a network without shortcuts batch normalisation lets gradients grow
+    by a factor a layer on their way back (Yang et al., "A Mean Field Theory of Batch Normalization", ICLR 2019), so
+    what is moderate with 20 layers is thousands with 56; with shortcuts depth changes little."""
+    draw = torch.Generator().manual_seed(0)
+    pictures, labels = torch.randn(64, 1, 14, 14, generator=draw), torch.arange(64) % 10
+
+    def first_over_last(name: str, shortcut: str) -> float:
+        network = build(name, in_channels=1, classes=10, image_size=(14, 14), seed=0, options={"shortcut": shortcut})
+        found = look(network.train(), lambda model: cross_entropy(model(pictures), labels))
+        gradients = [one.gradient for one in found if one.type == "Conv2d" and one.gradient]
+        return gradients[0] / gradients[-1]
+
+    plain, residual = ([first_over_last(f"resnet{n}", kind) for n in (20, 56)] for kind in ("none", "simple"))
+    assert plain[0] > 3 * residual[0]
+    # 36 more layers: as many factors more, or none
+    assert plain[1] > 50 * plain[0] and residual[1] < 5 * residual[0]
