@@ -39,6 +39,7 @@ CASES = {
     "balanced": EVERYTHING | {"sampler": "balanced", "class_weights": "balanced", "loss": "focal"},
     "augmented": EVERYTHING | {"augment": "strong", "noise": 0.1, "blur": 0.5, "mixup": 0.4, "micro_batch": 4},
     "everything-adam": EVERYTHING | {"optimizer": "adamw", "lr": 1e-3, "workers": 4, "validate_every": 7},
+    "permuted": EVERYTHING | {"permute_pixels": True, "augment": "light"},
     "progressive": PLAIN | {"model": "sprint", "conv_dims": "4,4", "progressive": 0.7, "micro_batch": 4},
     "rmsprop": PLAIN | {"model": "cnn", "optimizer": "rmsprop", "lr": 1e-3, "crop_padding": 1},
 }

@@ -34,6 +34,9 @@ class DataOptions:
         "mean and deviation: of the training part, of ImageNet, those of pretrained weights, or none",
         choices=("train", "imagenet", "weights", "none"),
     )
+    permute_pixels: bool = option(
+        False, "put every picture's pixels in one fixed order, the same for all: then nothing has neighbours"
+    )
     sampler: str = option(
         "shuffle",
         "shuffle: each training picture once an epoch; balanced: every class as often as any other",

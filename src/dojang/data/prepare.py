@@ -220,4 +220,5 @@ def _choose(infos: list[ImageInfo], options: DataOptions, default_size: int) -> 
         interpolation=options.interpolation,
         background=options.background,
         max_pixels=options.max_pixels,
+        permute_pixels=options.permute_pixels,
     )

@@ -1,7 +1,7 @@
 """What happens to every picture on its way to a network: one frozen description, saved with the weights.
 
 The store, validation, prediction and, later, the server and the exported graph all run these same steps:
-decode -> resize in 8 bits -> crop or pad -> scale -> normalise.
+decode -> resize in 8 bits -> crop or pad -> (pixels in one fixed order) -> scale -> normalise.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from PIL import Image
 from torch import Tensor
 
 from dojang.data.decode import MAX_PIXELS, Walked, decode, decode_image
+from dojang.data.permutation import permuted
 from dojang.data.resize import Resize, with_pillow
-from dojang.errors import DataError
+from dojang.errors import ConfigError, DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Preprocess:
         background: Grey level, 0 to 255, behind transparent pixels and beside padded pictures.
         max_pixels: Larger pictures are refused before they are decoded.
         mean, std: One number a channel, on the scale of 0 to 1.
+        permute_pixels: Put the pixels of every picture in one fixed order (:mod:`dojang.data.permutation`). That is
+            done where pictures are normalised, through which every road to a network leads: behind crop, augmentation
+            and the views of test-time augmentation, which see the picture as a person does.
     """
 
     mode: str
@@ -47,6 +51,7 @@ class Preprocess:
     max_pixels: int = 50_000_000
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    permute_pixels: bool = False
 
     @property
     def channels(self) -> int:
@@ -148,13 +153,19 @@ class Preprocess:
         return (height - self.height) // 2, (width - self.width) // 2
 
     def picture(self, data: bytes | np.ndarray, where: str) -> UInt8[np.ndarray, "h w c"]:
-        """One picture exactly as the network sees it in validation, still in 8 bits."""
+        """One picture exactly as the network sees it in validation, still in 8 bits, each pixel in its own place."""
         kept = self.load(data, where)
         top, left = self.centre(*kept.shape[:2])
         return kept[top : top + self.height, left : left + self.width]
 
     def normalise(self, pixels: UInt8[Tensor, "b h w c"]) -> Float[Tensor, "b c h w"]:
-        """Scale to 0..1 and normalise; float32, channels first in shape, channels last in memory."""
+        """Scale to 0..1 and normalise; float32, channels first in shape, channels last in memory.
+
+        Raises:
+            ConfigError: C251 for pictures of another size, where pixels are put in the order of one size.
+        """
+        if self.permute_pixels:
+            pixels = self._in_order(pixels)
         # (x / 255 - mean) / std with one rounding less
         shift = torch.tensor([255.0 * m for m in self.mean], device=pixels.device)
         scale = torch.tensor([255.0 * s for s in self.std], device=pixels.device)
@@ -162,18 +173,35 @@ class Preprocess:
 
     def normalise_scaled(self, images: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """The same of pictures that were scaled to 0..1 already, and changed there."""
+        if self.permute_pixels:
+            images = self._in_order(images.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
         shift, scale = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
         return ((images - shift) / scale).contiguous(memory_format=torch.channels_last)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for the weights file."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+        """Plain values, for the weights file; of pixels that stay where they are nothing is said, as in older files."""
+        values = dataclasses.asdict(self)
+        if not self.permute_pixels:
+            del values["permute_pixels"]
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
         """What :meth:`as_dict` gave."""
         plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**plain)
+
+    def _in_order(self, pixels: Tensor) -> Tensor:
+        """Pictures (b, h, w, c) with their pixels in the fixed order."""
+        height, width = pixels.shape[1:3]
+        if (height, width) != (self.height, self.width):
+            raise ConfigError(
+                "C251",
+                f"pictures of {height} x {width}, and this network knows pixels in one fixed order of {self.height} x "
+                f"{self.width} (--permute-pixels).",
+                fix=f"bring pictures to {self.height} x {self.width} first: Preprocess.picture does.",
+            )
+        return permuted(pixels)
 
     def _inner_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width to which a picture of this size is resized; with fit "pad" it lies inside what is kept."""

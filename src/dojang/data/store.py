@@ -230,6 +230,8 @@ def _on_disk(
 
 def _name(manifest: Manifest, preprocess: Preprocess, reductions: np.ndarray) -> str:
     facts = preprocess.as_dict() | {"mean": None, "std": None, "version": VERSION}
+    # what is kept has its pixels where they were
+    facts.pop("permute_pixels", None)
     if (reductions > 1).any():
         facts["reductions"] = reductions.tolist()
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())

@@ -11,6 +11,7 @@ from jaxtyping import Float32, UInt8
 from PIL import Image
 
 from dojang.data.decode import decode
+from dojang.errors import ConfigError
 from dojang.models.convolutional import convolutionalize
 from dojang.models.receptive import Field, fields
 from dojang.predict.predictor import Predictor
@@ -71,10 +72,18 @@ class Everywhere:
         times: A picture's shorter side becomes so many times the network's.
 
     Raises:
-        ConfigError: C248 for a network that has no fully convolutional form.
+        ConfigError: C248 for a network that has no fully convolutional form, or that knows pixels in one fixed order.
     """
 
     def __init__(self, predictor: Predictor, times: float = TIMES) -> None:
+        seen = predictor.preprocess
+        if seen.permute_pixels:
+            raise ConfigError(
+                "C248",
+                "this network was trained with --permute-pixels: it knows pixels in one fixed order of "
+                f"{seen.height} x {seen.width}, and a larger picture has no such places.",
+                fix="a network that was trained without --permute-pixels.",
+            )
         self.predictor, self.times = predictor, times
         self.network = convolutionalize(predictor.model).to(predictor.device)
 

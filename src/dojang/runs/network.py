@@ -84,6 +84,9 @@ def _trained(recipe: Recipe, given: str, prepared: Prepared, last: Path, reporte
     if had != now:
         said = f"the weights know pictures of {had[0]}x{had[1]}, these are {now[0]}x{now[1]}"
         notes.append(f"{said} (--imgsz {had[0]}: as they know them)")
+    if bool(card.preprocess.get("permute_pixels")) != preprocess.permute_pixels:
+        known, flag = ("in their places", "--no-") if preprocess.permute_pixels else ("in one fixed order", "--")
+        notes.append(f"the weights know pixels {known}, these are not ({flag}permute-pixels: as they know them)")
     for sentence in notes:
         reporter.note(f"pretrained: {sentence}")
     return found

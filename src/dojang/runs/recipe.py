@@ -81,6 +81,9 @@ def resolve(layers: Sequence[Mapping[str, Any]], known: Circumstances | None = N
     Args:
         known: Chooses the network where the layers say "auto", and its schedule; None where the data is not known yet.
 
+    Raises:
+        ConfigError: C210 and C204 for options that contradict each other.
+
     Example:
         >>> resolve([{"model": "cifar-vgg"}, {"optimizer": "sgd"}]).train.lr
         0.1
@@ -123,6 +126,14 @@ def resolve(layers: Sequence[Mapping[str, Any]], known: Circumstances | None = N
     # an args.yaml holds both, so only what was typed together is a contradiction
     if any(layer.get("time") is not None and "epochs" in layer for layer in typed):
         raise ConfigError("C210", "epochs and time are both given; training ends by one of them.", fix="--time 90s")
+    if values["permute_pixels"] and values["progressive"]:
+        raise ConfigError(
+            "C204",
+            f"--permute-pixels puts pixels in the order of one size, and --progressive {values['progressive']:g} shows "
+            "smaller pictures at first.",
+            context=f"{named} does so unless told otherwise." if "progressive" not in recipe.merge(layers) else "",
+            fix="--progressive 0",
+        )
     return _build(values)
 
 

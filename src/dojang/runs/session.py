@@ -355,11 +355,12 @@ class Session:
         if self.task.weights is not None:
             low, high = float(self.task.weights.min()), float(self.task.weights.max())
             even += f", classes weighted {low:.2g} to {high:.2g}"
+        moved = ", pixels in one fixed order" if p.permute_pixels else ""
         length = f"{t.time:g} s" if t.time is not None else f"{t.epochs} epochs of {self.loaders.train.steps} steps"
         first = f"; {autoencoder.words(self.state.model)}" if self.recipe.model.init == "autoencoder" else ""
         return (
-            f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}; {t.optimizer}, lr {t.lr:g}, "
-            f"{t.schedule}; {length}, batch {t.batch_size}{flip}{grow}{even}{first}"
+            f"plan: {name}, {parameters:,} parameters, {p.height}x{p.width}x{p.channels}{moved}; {t.optimizer}, "
+            f"lr {t.lr:g}, {t.schedule}; {length}, batch {t.batch_size}{flip}{grow}{even}{first}"
         )
 
     def _machine(self) -> str:
