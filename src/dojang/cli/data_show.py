@@ -16,7 +16,7 @@ from dojang.models.options import ModelOptions
 _OPTIONS = {
     name: entry
     for name, entry in recipe.options_of(DataOptions).items()
-    if name in ("data_root", "download", "max_pixels", "imgsz", "fit", "val", "test", "bad")
+    if name in ("data_root", "download", "max_pixels", "imgsz", "fit", "val", "test", "bad", "permute_pixels")
 }
 _AUGMENT = recipe.options_of(AugmentOptions)
 # the network, whose recipe says what is done where nobody does
@@ -58,6 +58,7 @@ def _show(
         ("--at", at, numbers, "--row N or --picture FILE"),
         ("--pictures", pictures, preprocess, "--preprocess"),
         ("--side", side, preprocess, "--preprocess"),
+        ("--permute-pixels", options.permute_pixels or None, preprocess, "--preprocess"),
         ("--count", count, augment or (sampled and not numbers), "pictures of DATA, or --augment"),
     ):
         if value is not None and not fits:

@@ -35,7 +35,7 @@ def _summary(
         from dojang.models.presets import PRESETS
         from dojang.runs.validate import load
 
-    options = given(values, _OPTIONS)
+    options, permuted = given(values, _OPTIONS), False
     if layer is not None and (parameters or drawing is not None or as_json):
         raise ConfigError("C200", "--explain is for one layer; --params, --draw and --json are for all of them.")
     if as_json and parameters:
@@ -48,6 +48,7 @@ def _summary(
         predictor = load(name)
         model, p = predictor.model, predictor.preprocess
         size, depth, number = (p.height, p.width), p.channels, len(predictor.labels)
+        permuted = p.permute_pixels
     else:
         if others.is_other(name):
             side, depth, number = others.home(name).side, 3, 1000
@@ -68,6 +69,9 @@ def _summary(
         say(str(found))
     if not as_json and (sentence := build.adaptation(model)) is not None:
         say(f"{sentence} (--stem full: as published)")
+    if permuted and not as_json:
+        say("trained with --permute-pixels: what a number sees is a square of that order,")
+        say("and no part of the picture")
     if parameters:
         say(summary.parameters_table(model))
     if drawing is not None:

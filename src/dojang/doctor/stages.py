@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from dojang import seeds
 from dojang.data import split
 from dojang.data.manifest import Manifest
 from dojang.data.options import DataOptions
+from dojang.data.permutation import permuted
 from dojang.data.prepare import Prepared, bad_pictures, prepare
 from dojang.data.whiten import Whitening, fit
 from dojang.errors import ConfigError, many
@@ -37,6 +39,8 @@ class Stages:
         examples: Their names, and uint8 (n, side, side, c).
         shape: Height, width and channels of the pictures that were whitened.
         whitening: Measured on ``pictures`` of them.
+        permuted: The same examples as they are, and with their pixels in the one fixed order in which the network is
+            shown them, uint8 (2, n, height, width, c); None where every pixel stays in its place.
         pixels: (row, column, channel) of the two numbers that are drawn.
         dots: The two numbers of some pictures in each stage, float64 (n, 2).
         notes: How it was done.
@@ -57,6 +61,7 @@ class Stages:
     dots: dict[str, np.ndarray]
     pair: Whitening
     notes: tuple[str, ...]
+    permuted: np.ndarray | None = None
 
     def stage(self, name: str) -> np.ndarray:
         """The examples in a stage, float64 (n, h, w, c): every number treated for itself, or all together."""
@@ -91,7 +96,7 @@ class Stages:
                 "covariance": {name: np.cov(dots, rowvar=False).tolist() for name, dots in self.dots.items()},
             },
             "notes": list(self.notes),
-        }
+        } | ({} if self.permuted is None else {"permute_pixels": True})
 
     def lines(self) -> list[str]:
         """For a terminal of 80 columns."""
@@ -110,6 +115,8 @@ class Stages:
             f"{height * width * channels:,} numbers"
         )
         said.append(f"{'':14} 90 % of their variance lies in {need} of {len(values):,} directions")
+        if self.permuted is not None:
+            said.append(f"{'pixels':14} in one fixed order, the same for all pictures")
         return said
 
 
@@ -178,6 +185,7 @@ def stages(
         dots=dict(zip(STAGES, (two, pair.centred(two), pair.scaled(two), _both(pair.pca(two))), strict=True)),
         pair=pair,
         notes=tuple(notes),
+        permuted=_permuted(prepared, chosen[examples]) if seen.permute_pixels else None,
     )
 
 
@@ -202,6 +210,12 @@ def _cut(prepared: Prepared, row: int) -> np.ndarray:
     picture, seen = prepared.store.picture(row), prepared.preprocess
     top, left = seen.centre(*picture.shape[:2])
     return picture[top : top + seen.height, left : left + seen.width]
+
+
+def _permuted(prepared: Prepared, rows: np.ndarray) -> np.ndarray:
+    """Some pictures, and the same with their pixels in the one fixed order, uint8 (2, n, h, w, c)."""
+    whole = np.stack([_cut(prepared, row) for row in rows.tolist()])
+    return np.stack([whole, permuted(torch.from_numpy(whole)).numpy()])
 
 
 def _small(picture: np.ndarray, side: int) -> np.ndarray:

@@ -27,6 +27,8 @@ def page(found: Stages) -> str:
         "are from 0 to 1. No other picture was measured: validation and test must not be known beforehand.",
     ]
     sections = [_measured(found), _stages(found), _dots(found), _vectors(found)]
+    if found.permuted is not None:
+        sections.insert(1, _permuted(found, found.permuted))
     return sheet(f"Preprocessing of {found.manifest.source.name}", summary, sections)
 
 
@@ -72,6 +74,17 @@ def _stages(found: Stages) -> Section:
         "neighbours do not tell: edges.",
     ]
     return "Four stages", words, grid(rows)
+
+
+def _permuted(found: Stages, both: np.ndarray) -> Section:
+    said = "original | as the file has it", "permuted | what the network is shown, then normalised"
+    rows = [(words, list(zip(some, found.names, strict=True))) for words, some in zip(said, both, strict=True)]
+    words = [
+        "With --permute-pixels every pixel goes to a place of its own, the same in all pictures. No number is lost: "
+        "to a dense network, whose every pixel has weights of its own, both are alike. A convolution goes by "
+        "neighbours, and here there are none. All else on this page is measured before.",
+    ]
+    return "One fixed order", words, grid(rows)
 
 
 def _dots(found: Stages) -> Section:

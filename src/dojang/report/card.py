@@ -138,6 +138,11 @@ def _training(story: Story) -> str:
                 else "The weights are the last ones; nothing was chosen."
             )
         )
+    if story.card is not None and story.card.preprocess.get("permute_pixels"):
+        lines.append(
+            "The pixels of every picture are put in one fixed order first (`--permute-pixels`); that is part of the "
+            "weights file's preprocessing."
+        )
     lines += _temperature(story)
     around = story.environment
     if around:

@@ -51,6 +51,8 @@ def model(story: Story, t: Words) -> dict[str, Any]:
         p = part.card.preprocess
         if {"height", "width", "mode"} <= set(p):
             facts.append((t("input"), f"{p['height']} x {p['width']} x {1 if p['mode'] == 'L' else 3}"))
+        if p.get("permute_pixels"):
+            said.append(t("permuted"))
     facts.append((t("precision_of"), plain(str(story.recipe.train.precision))))
     return {"facts": facts, "rows": rows, "said": said}
 

@@ -16,6 +16,7 @@ from PIL import Image
 from dojang.cli.main import main
 from dojang.data.options import DataOptions
 from dojang.data.pairs import from_pairs
+from dojang.data.permutation import order
 from dojang.data.scan import find
 from dojang.doctor.anatomy import anatomy
 from dojang.doctor.samples import samples
@@ -258,3 +259,33 @@ class TestSheet:
         cells = matrix(np.array([[0, 255]], np.uint8), 3, 7)
         assert "background:rgb(0,0,0);color:#fff" in cells and "background:rgb(255,255,255);color:#000" in cells
         assert '<td class="i">3</td>' in cells and '<td class="i">8</td>' in cells
+
+
+def test_pixels_in_one_fixed_order_are_shown_beside_the_pictures(
+    photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["data", "show", "photos", "--preprocess", "--side", "6", "--threads", "0", "--imgsz", "10"]
+    assert main(words) == 0
+    assert "fixed order" not in capsys.readouterr().out + Path("show.html").read_text("utf-8")
+    assert main([*words, "--permute-pixels"]) == 0
+    assert "pixels         in one fixed order, the same for all pictures" in capsys.readouterr().out
+    page = Path("show-2.html").read_text("utf-8")
+    assert "<h2>One fixed order</h2>" in page and "what the network is shown, then normalised" in page
+    options = DataOptions(imgsz=10, permute_pixels=True)
+    found = stages(find(photos), options, side=6)
+    whole, moved = found.permuted if found.permuted is not None else (None, None)
+    assert whole is not None and moved is not None and whole.shape == (6, 10, 10, 3) == moved.shape
+    for one, other in zip(whole.reshape(6, 100, 3), moved.reshape(6, 100, 3), strict=True):
+        for place, pixel in enumerate(order(10, 10).tolist()):
+            assert np.array_equal(other[place], one[pixel])
+    # the pictures of the page are these, and all else is measured without
+    assert sum(shown.shape == (10, 10, 3) for shown in shown_pictures(page)) >= 12
+    assert found.as_dict() == stages(find(photos), DataOptions(imgsz=10), side=6).as_dict() | {"permute_pixels": True}
+
+
+@pytest.mark.parametrize("view", [[], ["--augment", "light"], ["--row", "1"]])
+def test_an_order_is_for_what_a_network_is_shown(
+    photos: Path, capsys: pytest.CaptureFixture[str], view: list[str]
+) -> None:
+    assert main(["data", "show", "photos", *view, "--permute-pixels"]) == 2
+    assert "ConfigError[C204]: --permute-pixels is for --preprocess." in capsys.readouterr().err
