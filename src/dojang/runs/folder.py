@@ -40,6 +40,15 @@ def find(run: str | Path) -> Path:
     for folder in (path, *path.parents[:2]):
         if (folder / ARGS).is_file():
             return folder
+    of_a_study = sorted(path.glob(f"{SEED.format('*')}/{ARGS}")) or sorted(
+        path.glob(f"cell-*/{SEED.format('*')}/{ARGS}")
+    )
+    if of_a_study:
+        raise ConfigError(
+            "C215",
+            f"{str(run)!r} is no run folder: it is of a study, and holds several runs.",
+            fix=f"name one of them, such as {shlex.quote(str(of_a_study[0].parent))}",
+        )
     raise ConfigError(
         "C215",
         f"{str(run)!r} is no run folder: it holds no {ARGS}.",
