@@ -78,7 +78,7 @@ def begin(what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[st
 
 def resume(own: Mapping[str, Any]) -> None:
     """Go on with a study."""
-    given = {name: own[name] for name in ("jobs", "engine", "prune", "as_begun")}
+    given = {name: own[name] for name in ("jobs", "engine", "prune", "as_begun", "retry")}
     show(study.resume(own["resumed"], **given, reporter=reporter()), own["as_json"])
 
 

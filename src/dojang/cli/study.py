@@ -38,13 +38,16 @@ def _study(what: str | None, data: str | None, **values: Any) -> None:
             raise ConfigError("C200", "a study that goes on has its plan already.", fix="dojang study --resume STUDY")
         studied.resume(own)
         return
+    for name, flag in (("retry", "--retry"), ("as_begun", "--as-begun")):
+        if own[name]:
+            raise ConfigError("C200", f"{flag} is for a study that goes on.", fix=f"dojang study --resume STUDY {flag}")
     if what is None:
         raise ConfigError("C200", "study needs a FILE or NAME, or DATA and --grid.", fix="dojang study --list")
     studied.begin(what, data, layer, own)
 
 
 _OWN = (
-    *("list_all", "printed", "resumed", "as_begun", "grid", "seeds", "jobs", "engine", "prune", "dry_run"),
+    *("list_all", "printed", "resumed", "as_begun", "retry", "grid", "seeds", "jobs", "engine", "prune", "dry_run"),
     *("judge", "score", "project", "name", "device", "as_json"),
 )
 
@@ -68,6 +71,7 @@ command = Command(
         Flag(["score", "--score"], metavar="NAME", help="top1, balanced_accuracy, macro_f1, log_loss ... [top1]"),
         Flag(["resumed", "--resume"], metavar="STUDY", help="go on with a study where it was stopped"),
         Flag(["as_begun", "--as-begun"], is_flag=True, help="go on although its file has changed since"),
+        Flag(["retry", "--retry"], is_flag=True, help="with --resume: runs that failed are tried again"),
         Flag(["list_all", "--list"], is_flag=True, help="the ready-made studies"),
         Flag(["printed", "--print"], metavar="NAME", help="the file of a ready-made study, to be changed"),
         Flag(["project", "--project"], default="runs/study", help="folder for studies [runs/study]"),

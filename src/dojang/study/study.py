@@ -138,12 +138,14 @@ def resume(
     engine: str = "processes",
     prune: bool = False,
     as_begun: bool = False,
+    retry: bool = False,
     reporter: Reporter | None = None,
 ) -> Path:
     """Go on with a study that was stopped; of one that is finished the table is made again.
 
     Args:
         as_begun: Go on by the plan in the folder although the file that it was read from has changed.
+        retry: Try runs that failed again; one that was stopped as hopeless stays so.
 
     Raises:
         ConfigError: C281 for what is no study, C282 where its file has changed.
@@ -159,7 +161,7 @@ def resume(
             fix=f"dojang study --resume {shlex.quote(str(place))} --as-begun; or begin another study.",
         )
     count = at_once(jobs, plan.count * len(plan.seeds), settings.device)
-    return _carry(place, plan, settings, count, engine, prune, reporter or Silent())
+    return _carry(place, plan, settings, count, engine, prune, reporter or Silent(), retry)
 
 
 def load(folder: Path) -> tuple[Plan, Settings]:
@@ -211,10 +213,17 @@ def jobs_of(place: Path, plan: Plan, settings: Settings, cells: list[Cell], prun
 
 
 def _carry(
-    place: Path, plan: Plan, settings: Settings, count: int, engine: str, prune: bool, reporter: Reporter
+    place: Path,
+    plan: Plan,
+    settings: Settings,
+    count: int,
+    engine: str,
+    prune: bool,
+    reporter: Reporter,
+    retry: bool = False,
 ) -> Path:
     with files.locked(place / LOCK, f"{str(place)!r}"), asking() as stop:
-        ended = _Ended(place, plan, settings, reporter)
+        ended = _Ended(place, plan, settings, reporter, retry)
         try:
             while True:
                 cells = plan.cells(ended.means())
@@ -266,19 +275,19 @@ def _look(place: Path, plan: Plan, cells: list[Cell], reporter: Reporter) -> Non
 class _Ended:
     """The runs that came to an end, in runs.csv and in mind."""
 
-    def __init__(self, place: Path, plan: Plan, settings: Settings, reporter: Reporter) -> None:
+    def __init__(self, place: Path, plan: Plan, settings: Settings, reporter: Reporter, retry: bool = False) -> None:
         self.place, self.plan, self.settings, self.reporter = place, plan, settings, reporter
         self.underway = Underway()
         known = {row.key: row for row in results.rows(place)}
         #: by cell and seed; what is finished on the disk counts, whatever a table says
         self.rows: dict[tuple[int, int], Row] = {}
         for key, row in known.items():
-            if row.status in ("failed", "pruned"):
+            if row.status == "pruned" or (row.status == "failed" and not retry):
                 self.rows[key] = row
 
     def knows(self, cell: Cell, seed: int) -> bool:
-        """Whether a run has come to its end; one that failed is not tried again, and neither is one that was stopped
-        as hopeless."""
+        """Whether a run has come to its end; one that failed is tried again only where that is asked for, one that was
+        stopped as hopeless is not."""
         key = cell.number, seed
         if key not in self.rows:
             folder = self.place / cell.folder / SEED.format(seed)

@@ -128,6 +128,31 @@ def test_a_run_that_fails_is_told_and_the_others_go_on(stripes: Path, tmp_path: 
     done = len(here)
     study.resume(folder)
     assert len(here) == done
+    # only where it is asked for, and only those that failed
+    study.resume(folder, retry=True)
+    assert len(here) == done + 2 and all("cell-02" in one for one in here[done:])
+    assert rows_of(folder / "runs.csv") == runs
+
+
+def test_a_run_that_failed_for_a_reason_that_is_gone_can_be_tried_again(
+    stripes: Path, tmp_path: Path, here: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = study.begin(plan_of(stripes), project=tmp_path, name="whole", jobs=1)
+    real, seen = work.train.begin, []
+
+    def short(*args: Any, **options: Any) -> Any:
+        seen.append(args)
+        if len(seen) == 2:
+            raise MemoryError("no room")
+        return real(*args, **options)
+
+    monkeypatch.setattr(work.train, "begin", short)
+    folder = study.begin(plan_of(stripes), project=tmp_path, name="short", jobs=1)
+    assert [row["failed"] for row in sorted(table(folder), key=lambda row: row["cell"])] == ["0", "1"]
+    study.resume(folder)
+    assert len(seen) == 4 and (folder / "table.csv").read_bytes() != (whole / "table.csv").read_bytes()
+    study.resume(folder, retry=True)
+    assert len(seen) == 5 and (folder / "table.csv").read_bytes() == (whole / "table.csv").read_bytes()
 
 
 def test_stopped_by_somebody_it_says_how_to_go_on(
@@ -195,6 +220,8 @@ def test_on_the_command_line(
     assert main(["study", "--resume", "runs/study/study", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["n"] for one in found["cells"]] == [2, 2] and found["score"] == "top1"
+    assert main(["study", str(stripes), "--grid", "lr=0.1", "--retry"]) == 2
+    assert "--retry is for a study that goes on" in capsys.readouterr().err
     assert main(["study"]) == 2 and main(["study", "nothing-like-it"]) == 2
     assert main(["study", str(stripes), "--grid", "lr"]) == 2
     assert main(["study", "--list"]) == 0 and "batch-by-optimizer" in capsys.readouterr().out
