@@ -188,3 +188,13 @@ def test_few_pictures_are_seen_in_small_steps_without_batch_norm() -> None:
         assert preset.plan(600, "cpu").get("batch_size") == few
         assert preset.plan(50_000, "cpu") == {}
         assert preset.recipe["optimizer"] == ("adamw" if few else "sgd")
+
+
+def test_the_layers_of_alexnet_as_they_are_drawn() -> None:
+    """SCOPE, models: each convolution's weights, and a first dense layer that the drawing takes before the last pooling."""
+    network = build("alexnet-2012", in_channels=3, classes=1000, image_size=(224, 224), seed=0)
+    sizes = [one.weight.numel() for one in network.modules() if isinstance(one, (nn.Conv2d, nn.Linear))]
+    # 11 x 11 x 3 x 96, two groups of 5 x 5 x 48 x 128, 3 x 3 x 256 x 384, ...
+    assert sizes[:5] == [34_848, 307_200, 884_736, 663_552, 442_368]
+    assert sizes[5:] == [6 * 6 * 256 * 4096, 4096 * 4096, 4096 * 1000] == [37_748_736, 16_777_216, 4_096_000]
+    assert (13 * 13 * 128 * 2) * (2048 * 2) == 177_209_344
