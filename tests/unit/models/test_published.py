@@ -191,7 +191,7 @@ def test_few_pictures_are_seen_in_small_steps_without_batch_norm() -> None:
 
 
 def test_the_layers_of_alexnet_as_they_are_drawn() -> None:
-    """SCOPE, models: each convolution's weights, and a first dense layer that the drawing takes before the last pooling."""
+    """Each convolution's weights, and the first dense layer, which the drawing takes before the last pooling."""
     network = build("alexnet-2012", in_channels=3, classes=1000, image_size=(224, 224), seed=0)
     sizes = [one.weight.numel() for one in network.modules() if isinstance(one, (nn.Conv2d, nn.Linear))]
     # 11 x 11 x 3 x 96, two groups of 5 x 5 x 48 x 128, 3 x 3 x 256 x 384, ...
