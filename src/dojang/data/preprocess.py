@@ -187,7 +187,18 @@ class Preprocess:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocess:
-        """What :meth:`as_dict` gave."""
+        """What :meth:`as_dict` gave.
+
+        Raises:
+            ConfigError: C213 for steps that this dojang does not know, which it must not leave out in silence.
+        """
+        unknown = [str(name)[:40] for name in values if name not in {one.name for one in dataclasses.fields(cls)}]
+        if unknown:
+            raise ConfigError(
+                "C213",
+                f"pictures go through a step that this dojang does not know: {', '.join(unknown[:5])}.",
+                fix="pip install --upgrade dojang",
+            )
         plain: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**plain)
 

@@ -22,7 +22,7 @@ from dojang.data.options import DataOptions
 from dojang.data.prepare import prepare
 from dojang.data.preprocess import Preprocess
 from dojang.data.store import build
-from dojang.errors import DataError
+from dojang.errors import ConfigError, DataError
 
 Fields = dict[str, Any]
 FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
@@ -286,6 +286,13 @@ def test_as_dict_there_and_back(fields: Fields) -> None:
     plain = json.loads(json.dumps(spec.as_dict()))
     assert Preprocess.from_dict(plain) == spec
     assert hash(Preprocess.from_dict(plain)) == hash(spec)
+
+
+def test_a_step_that_is_not_known_is_not_left_out() -> None:
+    of_tomorrow = Preprocess("L", 8, 8).as_dict() | {"sharpen": 2.0}
+    with pytest.raises(ConfigError, match=r"C213.*a step that this dojang does not know: sharpen") as caught:
+        Preprocess.from_dict(of_tomorrow)
+    assert caught.value.fix == "pip install --upgrade dojang"
 
 
 # S2: one answer wherever a picture is read
