@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from dojang.study.ticks import ticks
+
 WIDTH, HEIGHT = 360, 232
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 350, 12, 196
 
@@ -125,24 +127,6 @@ def _room(values: Sequence[float], zero: bool) -> tuple[float, float]:
     low, high = (0.0 if zero else min(values)), max(values)
     space = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
     return (low if zero else low - space), high + space
-
-
-def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers between two others, at most so many and one.
-
-    >>> ticks(0, 57, 4), ticks(0.93, 1.0, 5)
-    ([0, 20, 40], [0.94, 0.96, 0.98, 1.0])
-    """
-    if not high > low:
-        return [low]
-    rough = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    each = next(power * n for n in (1, 2, 5, 10) if power * n >= rough)
-    digits = max(0, -math.floor(math.log10(each)))
-    first = math.ceil(low / each - 1e-9)
-    return [
-        round(i * each, digits) if digits else round(i * each) for i in range(first, math.floor(high / each + 1e-9) + 1)
-    ]
 
 
 def brief(value: float) -> str:

@@ -17,10 +17,20 @@ from dojang.metrics.against import Against, all_against
 from dojang.metrics.repeats import Repeats, repeats
 from dojang.runs import folder as run_folder
 from dojang.runs import validate
+from dojang.study.dimensions import has_squares
 from dojang.study.plan import SCORES, Cell, Plan, higher, shown
 from dojang.study.work import Outcome
 
 RUNS, TABLE, PAGE = "runs.csv", "table.csv", "table.md"
+#: pictures: of the table, and of what is inside the networks
+HEATMAP, DOTS, PARALLEL, INSIDE = "heatmap.png", "dots.png", "parallel.png", "inside.png"
+#: what each shows
+SHOWS = {
+    HEATMAP: "The score of every combination as a square",
+    DOTS: "The scores with their intervals, over what was changed",
+    PARALLEL: "A line for each combination, across an axis for each thing that was changed, to its score",
+    INSIDE: "What happens inside the networks of the first seed, layer by layer",
+}
 SPLITS = ("val", "test")
 _BOUNDS = {"log_loss": (0.0, math.inf), "brier": (0.0, 2.0)}
 _RUN = ("cell", "name", "seed", "status", "steps", "seconds", "error")
@@ -143,7 +153,8 @@ def lines(plan: Plan, judge: str, cells: Sequence[Cell], found: Mapping[tuple[in
     made: list[tuple[Cell, dict[int, float], list[Row]]] = []
     for cell in cells:
         own = [found[cell.number, seed] for seed in plan.seeds if (cell.number, seed) in found]
-        values = {one.seed: score for one in own if (score := one.score(judge, plan.score)) is not None}
+        scored = ((one.seed, one.score(judge, plan.score)) for one in own)
+        values = {seed: score for seed, score in scored if score is not None and math.isfinite(score)}
         made.append((cell, values, own))
     # only cells with all their seeds can be best, where there is one: luck is worth more in few runs
     whole = [i for i, (_, values, _) in enumerate(made) if len(values) == len(plan.seeds)]
@@ -198,6 +209,13 @@ def write(
     return made
 
 
+def pictures(plan: Plan, lines: Sequence[Line]) -> list[str]:
+    """The names of the pictures that a finished study has beside its table."""
+    names = [HEATMAP if has_squares(plan) else DOTS, PARALLEL]
+    inside = plan.inside and any(plan.seeds[0] in one.values for one in lines)
+    return [*names, INSIDE] if inside else names
+
+
 def _csv(plan: Plan, judge: str, made: Sequence[Line]) -> str:
     names = list(dict.fromkeys(name for one in made for name in one.others))
     head = ["cell", *(["variant"] if plan.variants else []), *plan.fields, "n", "failed", "pruned"]
@@ -236,7 +254,8 @@ def _markdown(plan: Plan, judge: str, made: Sequence[Line]) -> str:
         ]
         cells = [*fields, count(one), *spread(one), beside(one)]
         said[-1] += "\n| " + " | ".join(map(_cell, cells)) + " |"
-    return "\n\n".join([one for one in said if one] + [closing(plan, judge, made)]) + "\n"
+    links = [f"![{SHOWS[name]}]({name})" for name in pictures(plan, made)]
+    return "\n\n".join([one for one in said if one] + [closing(plan, judge, made), *links]) + "\n"
 
 
 def count(one: Line) -> str:

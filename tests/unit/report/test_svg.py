@@ -6,26 +6,10 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from dojang.report import svg
 from dojang.report.figures import score_bar
 from dojang.report.svg import Bin, Frame, Line, Mark
-
-numbers = st.floats(-1e6, 1e6, allow_nan=False)
-
-
-@given(numbers, numbers, st.integers(2, 8))
-def test_ticks_are_few_and_inside(a: float, b: float, most: int) -> None:
-    low, high = min(a, b), max(a, b)
-    if high - low < 1e-6 * max(1.0, abs(low), abs(high)):
-        return
-    found = svg.ticks(low, high, most)
-    assert len(found) <= most + 1
-    slack = 1e-6 * (high - low)
-    assert all(low - slack <= tick <= high + slack for tick in found)
-    assert found == sorted(found)
 
 
 def test_a_frame_puts_corners_into_corners() -> None:

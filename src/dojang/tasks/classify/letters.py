@@ -25,7 +25,7 @@ _FAMILIES = (
     *("Apple SD Gothic Neo", "AppleGothic", "UnDotum", "Baekmuk Dotum", "Noto Sans CJK JP", "Noto Sans CJK SC"),
     *("Droid Sans Fallback", "WenQuanYi Zen Hei", "Arial Unicode MS", "Noto Sans"),
 )
-# columns of a name, where a letter of Hangul takes two
+# columns of a name
 _LONGEST = 22
 
 
@@ -49,21 +49,23 @@ class Drawn:
         return self.text.replace("$", r"\$")
 
 
-def drawn(labels: tuple[str, ...]) -> list[Drawn]:
+def drawn(labels: tuple[str, ...], *, longest: int = _LONGEST, first: int = 0) -> list[Drawn]:
     """How each name can be shown.
 
     Args:
         labels: Of the classes, in the order of their ids.
+        longest: Columns of a name, where a letter of Hangul takes two.
+        first: The number of the first, for those that are shown by number.
 
     >>> [name.text for name in drawn(("cat", "naïve", "a\\nb"))]
     ['cat', 'naïve', 'a\\\\nb']
     """
     names = [plain(label) for label in readable(labels)]
-    cut = [_cut(name, _LONGEST) for name in names]
+    cut = [_cut(name, longest) for name in names]
     twice = {name for name, n in Counter(cut).items() if n > 1}
     return [
-        _one(text if text not in twice else f"{_cut(name, _LONGEST - 6)} #{number}", number)
-        for number, (name, text) in enumerate(zip(names, cut, strict=True))
+        _one(text if text not in twice else f"{_cut(name, longest - 6)} #{number}", number)
+        for number, (name, text) in enumerate(zip(names, cut, strict=True), first)
     ]
 
 
