@@ -92,6 +92,7 @@ def show(folder: Path, as_json: bool) -> None:
                 "judge": settings.judge,
                 "score": made.score,
                 "cells": [_plain(one) for one in lines],
+                "pictures": _drawn(folder, made, lines),
             }
         )
         return
@@ -111,6 +112,8 @@ def show(folder: Path, as_json: bool) -> None:
         say(f"and {len(lines) - _SHOWN:,} more")
     for sentence in results.closing(made, settings.judge, lines).split(". "):
         say(sentence.rstrip(".") + ".")
+    if drawn := _drawn(folder, made, lines):
+        say(f"pictures  {', '.join(drawn)}")
     say(f"study  {folder}")
 
 
@@ -179,6 +182,10 @@ def wrapped(name: str, wide: int) -> list[str]:
             room = wide - 2
         lines[-1] = joined
     return lines
+
+
+def _drawn(folder: Path, made: Plan, lines: Sequence[results.Line]) -> list[str]:
+    return [name for name in results.pictures(made, lines) if (folder / name).exists()]
 
 
 def _plain(one: results.Line) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dojang.runs import folder as run_folder
 from dojang.runs import recipe as recipes
 from dojang.runs import train
 from dojang.runs.signals import asking
-from dojang.study import engines, inside_picture, results
+from dojang.study import engines, inside_picture, pictures, results
 from dojang.study.inside import inside
 from dojang.study.plan import Cell, Plan, layer, read_file
 from dojang.study.results import Row
@@ -253,7 +253,7 @@ def _carry(
             )
             error.exit_code = 128 + stop.signal
             raise error
-        results.write(place, plan, settings.judge, cells, ended.rows)
+        pictures.write(place, plan, settings.judge, results.write(place, plan, settings.judge, cells, ended.rows))
         if plan.inside:
             _look(place, plan, cells, reporter)
     return place
@@ -269,7 +269,7 @@ def _look(place: Path, plan: Plan, cells: list[Cell], reporter: Reporter) -> Non
             files.write_text(place / cell.folder / "inside.csv", found[cell.name].csv())
             reporter.note(f"looked into the layers of {cell.name}")
     if found:
-        files.write_bytes(place / "inside.png", inside_picture.compared(found))
+        files.write_bytes(place / results.INSIDE, inside_picture.compared(found))
 
 
 class _Ended:

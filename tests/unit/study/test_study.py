@@ -73,6 +73,14 @@ def test_all_runs_have_the_same_pictures(stripes: Path, tmp_path: Path, here: li
     assert {row["cell"]: float(row["mean"]) for row in lines} == {cell: sum(v) / 2 for cell, v in scores.items()}
     assert lines[0]["told"] == "best" and float(lines[0]["mean"]) >= float(lines[1]["mean"])
     assert [row["batch_size"] for row in sorted(lines, key=lambda row: row["cell"])] == ["10", "30"]
+    drawn = {name: (folder / name).read_bytes() for name in ("dots.png", "parallel.png")}
+    page = (folder / "table.md").read_text()
+    assert all(f"]({name})\n" in page for name in drawn) and not (folder / "heatmap.png").exists()
+    # made again of the same scores, whoever asks
+    for name in drawn:
+        (folder / name).unlink()
+    study.resume(folder)
+    assert {name: (folder / name).read_bytes() for name in drawn} == drawn
     # nothing in it tells how long it took
     assert "seconds" not in (folder / "table.csv").read_text()
 
@@ -214,12 +222,14 @@ def test_on_the_command_line(
     told = capsys.readouterr()
     assert "plan: 2 combinations x 2 seeds = 4 runs" in told.err and "[4/4] conv_dims 3,4, seed 1: val top1" in told.err
     assert told.out.splitlines()[0].split() == ["cell", "n", "val", "top1", "beside", "the", "best"]
-    assert told.out.endswith("study  runs/study/study\n") and max(map(len, told.out.splitlines()[:3])) <= 80
+    assert told.out.endswith("pictures  dots.png, parallel.png\nstudy  runs/study/study\n")
+    assert max(map(len, told.out.splitlines()[:3])) <= 80
     shutil.rmtree(tmp_path / "runs" / "study" / "study" / "cell-02" / "seed-1")
     (tmp_path / "runs" / "study" / "study" / "runs.csv").unlink()
     assert main(["study", "--resume", "runs/study/study", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [one["n"] for one in found["cells"]] == [2, 2] and found["score"] == "top1"
+    assert found["pictures"] == ["dots.png", "parallel.png"]
     assert main(["study", str(stripes), "--grid", "lr=0.1", "--retry"]) == 2
     assert "--retry is for a study that goes on" in capsys.readouterr().err
     assert main(["study"]) == 2 and main(["study", "nothing-like-it"]) == 2
@@ -243,6 +253,7 @@ def test_a_dry_run_says_what_it_costs_and_leaves_nothing(
 def test_layers_are_looked_into_where_it_is_asked(stripes: Path, tmp_path: Path, here: list[str]) -> None:
     folder = study.begin(plan_of(stripes, seeds=(0,), inside=True), project=tmp_path, jobs=1)
     assert (folder / "inside.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "table.md").read_text().endswith("](inside.png)\n")
     for cell in ("cell-01", "cell-02"):
         assert len(rows_of(folder / cell / "inside.csv")) > 2
 
