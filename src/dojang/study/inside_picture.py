@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dojang.study import inside_map
 from dojang.study.layers import Layer, shared_edges
 from dojang.tasks.classify.letters import drawn
 from dojang.tasks.classify.pictures import png
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     from dojang.study.inside import Inside
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; the last is of networks beyond the eighth
+_SPREAD, _GRADIENT = "spread of activations between pictures", "gradient by the weights (RMS)"
+# columns of a network's name, and up to how many the names stand beside the picture
+_LONGEST, _BESIDE = 56, 28
+# Okabe and Ito's colours, which the colour-blind can tell apart
 _BEFORE, _AFTER = "#E69F00", "#0072B2"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F", "#999999")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*", ".")
@@ -64,6 +68,8 @@ def draw(found: Inside) -> bytes:
 def compared(found: Mapping[str, Inside]) -> bytes:
     """Several runs in one picture, as PNG bytes: spread and gradient by layer, before training and after.
 
+    Up to nine are lines; more could not be told apart, and are rows of maps.
+
     Args:
         found: What is inside each, by the name it is to have in the picture.
     """
@@ -72,22 +78,29 @@ def compared(found: Mapping[str, Inside]) -> bytes:
 
     known = {when for one in found.values() for when, _ in one.moments}
     moments = [when for when in ("before", "after") if when in known] or ["before"]
+    if len(found) > len(_COLOURS):
+        at = {when: [dict(one.moments).get(when, ()) for one in found.values()] for when in moments}
+        spread = {when: [[one.signal for one in _spread_layers(each)] for each in at[when]] for when in moments}
+        gradient = {when: [[one.weight_gradient for one in _weighted(each)] for each in at[when]] for when in moments}
+        return inside_map.draw(list(found), {_SPREAD: spread, _GRADIENT: gradient})
     figure = Figure(figsize=(11, 0.5 + 3.3 * len(moments)), dpi=120, layout="constrained")
     grid = figure.subplots(len(moments), 2, squeeze=False)
-    names = drawn(tuple(found))
+    names = drawn(tuple(found), longest=_LONGEST, first=1)
     for axes, when in zip(grid, moments, strict=True):
         for number, one in enumerate(found.values()):
             layers = dict(one.moments).get(when, ())
-            place = min(number, len(_COLOURS) - 1)
-            style = {"color": _COLOURS[place], "marker": _MARKS[place]}
+            style = {"color": _COLOURS[number], "marker": _MARKS[number]}
             label = names[number].plotted
             _line(axes[0], [layer.signal for layer in _spread_layers(layers)], label, **style)
             _line(axes[1], [layer.weight_gradient for layer in _weighted(layers)], label, **style)
-        _finish(axes[0], f"spread of activations between pictures, {when} training", [], log=True)
-        _finish(axes[1], f"gradient by the weights (RMS), {when} training", [], log=True)
+        _finish(axes[0], f"{_SPREAD}, {when} training", [], log=True)
+        _finish(axes[1], f"{_GRADIENT}, {when} training", [], log=True)
     handles, words = grid[0][0].get_legend_handles_labels()
     # under its label each network has the name that was asked for, whatever letters it has
-    legend = figure.legend(handles, words, loc="outside right upper", fontsize=8)
+    if max(len(name.text) for name in names) <= _BESIDE:
+        legend = figure.legend(handles, words, loc="outside right upper", fontsize=8)
+    else:
+        legend = figure.legend(handles, words, loc="outside lower center", fontsize=8, ncols=2)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_fontproperties(FontProperties(fname=name.font, size=8))
     return png(figure)
