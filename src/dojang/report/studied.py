@@ -15,15 +15,13 @@ import dojang
 from dojang import files
 from dojang.data.manifest import pasted, plain
 from dojang.errors import ConfigError
-from dojang.report import svg
+from dojang.report import study_dots, study_heat, study_parallel, study_words, svg
 from dojang.report.text import Words, number
 from dojang.runs import folder as names
 from dojang.study import results, study
+from dojang.study.dimensions import has_squares
 from dojang.study.plan import shown
 from dojang.study.results import Line
-
-#: the picture of a study's layers
-INSIDE = "inside.png"
 
 
 class Study:
@@ -55,7 +53,8 @@ class Study:
         room = resources.files("dojang.report")
         style, text = (room.joinpath(name).read_text("utf-8") for name in ("page.css", "study.html"))
         rows = [self._row(one, t) for one in self.lines]
-        picture = self.folder / INSIDE
+        picture = self.folder / results.INSIDE
+        squares = has_squares(plan)
         said = [t("study_how") if len(plan.seeds) > 1 else t("study_one_seed")]
         said += [t("study_pruned")] if any(one.pruned for one in self.lines) else []
         made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -75,6 +74,10 @@ class Study:
             rows=rows,
             bars=any(row["bar"] for row in rows),
             said=said,
+            several=len(plan.seeds) > 1,
+            heat=study_heat.heat(plan, self.lines, t) if squares else None,
+            dots=None if squares else study_dots.dots(plan, self.lines, t),
+            parallel=study_parallel.parallel(plan, self.lines, t),
             failed=[(plain(row.name), row.seed, plain(row.error)) for row in results.rows(self.folder) if row.error],
             inside=_address(picture.read_bytes()) if picture.exists() else "",
             first=plan.seeds[0],
@@ -102,8 +105,7 @@ class Study:
         over, plan = one.over, self.plan
         fields = [*([one.cell.variant] if plan.variants else [])]
         fields += [shown(one.cell.fields[name]) for name in plan.fields]
-        n = t("study_n_failed", n=len(one.values), failed=one.failed) if one.failed else str(len(one.values))
-        n = t("study_n_pruned", n=len(one.values), pruned=one.pruned) if one.pruned else n
+        fallen = ", ".join(study_words.fallen(one, t))
         told = over is not None and not math.isnan(over.low)
         bar: Markup | None = None
         if one.values and plan.score not in ("log_loss", "brier"):
@@ -112,7 +114,7 @@ class Study:
         return {
             "best": one.best,
             "fields": [plain(text) for text in fields] or ["–"],
-            "n": n,
+            "n": f"{len(one.values)} ({fallen})" if fallen else str(len(one.values)),
             "mean": number(one.mean),
             "sd": number(over.sd) if over else "–",
             "interval": f"{number(over.low)} – {number(over.high)}" if over and told else "–",
