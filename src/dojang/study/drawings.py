@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from dojang.study.study import Settings
 
 #: every drawing, and the class that is its settings
-NAMES: dict[str, str] = {"polynomials": "dojang.study.polynomials:Polynomials"}
+NAMES: dict[str, str] = {
+    "paths": "dojang.study.paths:Paths",
+    "polynomials": "dojang.study.polynomials:Polynomials",
+}
 #: what a study's folder keeps of its drawings: their files and lines
 KEPT = "drawings.json"
 FORMAT = 1
