@@ -5,7 +5,8 @@
 For each network and optimizer one range test, and a training at each of sixteen rates, 10^(1/3) apart, of the same
 data and seed; 10 epochs of the 8x8 digits that come with scikit-learn (30 % held out), one of MNIST (5,000 held out;
 with --data-root).  `behind` is what a rule's rate would cost in validation top-1 beside the best of the grid, linear
-in the logarithm of the rate between its points.  A rate at which training breaks off counts as chance.
+in the logarithm of the rate between its points.  A rate at which training breaks off, or ends with a
+network whose answers are no numbers, counts as chance.
 
 The rule "middle" was chosen with the networks "mlp" and "cnn" in view; "mnist-cnn" was looked at afterwards.
 """
@@ -24,7 +25,7 @@ import numpy as np
 import torch
 
 import dojang
-from dojang.errors import TrainError
+from dojang.errors import DojangError
 from dojang.runs import lr_find, train, validate
 from dojang.runs.recipe import read_layer
 
@@ -48,8 +49,9 @@ def score(data: str, options: dict[str, Any]) -> float:
         given = options | {"project": project, "familiar": False, "train_sample": 0}
         try:
             folder = train.begin(data, [read_layer(given, "benchmark")])
-        except TrainError as error:
-            if error.code != "T301":
+        except DojangError as error:
+            # a loss, or what the trained network answers, is no number
+            if error.code not in ("T301", "X506"):
                 raise
             return 0.1
         return float(validate.metrics_of(folder)["val"]["top1"]["value"])

@@ -34,8 +34,8 @@ UNUSED = (
     *("lr", "epochs", "time", "schedule", "warmup", "final_lr", "ema", "progressive", "monitor", "patience"),
     *("validate_every", "train_sample", "save_every"),
 )
-# below so many steps the curve is a zigzag
-_FEWEST = 20
+#: steps below which the curve is a zigzag
+FEWEST = 20
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def find(
         TrainError: T301 where the loss is no number from the first steps on.
     """
     reporter = reporter or Silent()
-    _check(min_lr, max_lr, steps)
+    check(min_lr, max_lr, steps)
     # averaged weights learn nothing; half of a time would be for the head
     off: dict[str, Any] = {"ema": 0.0, "time": None, "progressive": 0.0, "train_sample": 0}
     opened = train.ready(data, layers, model, reporter)
@@ -206,12 +206,13 @@ def short(rate: float) -> str:
     return f"{rate:.2g}"
 
 
-def _check(min_lr: float, max_lr: float, steps: int) -> None:
+def check(min_lr: float, max_lr: float, steps: int) -> None:
+    """Refuse rates that do not rise by ten times, and too few steps. Raises ConfigError C202."""
     if not (math.isfinite(min_lr) and math.isfinite(max_lr) and min_lr > 0 and 10 * min_lr <= max_lr):
         raise ConfigError(
             "C202",
             f"the rate cannot rise from {min_lr:g} to {max_lr:g}; expected ten times the first, or more.",
             fix="--min-lr 1e-6 --max-lr 10",
         )
-    if steps < _FEWEST:
-        raise ConfigError("C202", f"steps is {steps}; expected {_FEWEST} or more.", fix=f"--steps {STEPS}")
+    if steps < FEWEST:
+        raise ConfigError("C202", f"steps is {steps}; expected {FEWEST} or more.", fix=f"--steps {STEPS}")

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from rich.cells import cell_len
+
 from dojang import files, recipe
+from dojang.data.manifest import plain
 from dojang.errors import ConfigError, did_you_mean
 from dojang.train.guard import Stop
 from dojang.train.log import Reporter, Silent
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 
 #: every drawing, and the class that is its settings
 NAMES: dict[str, str] = {
+    "finder": "dojang.study.finder:Finder",
     "paths": "dojang.study.paths:Paths",
     "polynomials": "dojang.study.polynomials:Polynomials",
+    "rates": "dojang.study.rates:Rates",
 }
 #: what a study's folder keeps of its drawings: their files and lines
 KEPT = "drawings.json"
@@ -147,6 +152,18 @@ def kept(place: Path) -> dict[str, dict[str, list[str]]]:
             f"{str(place / KEPT)!r} is not as dojang wrote it ({type(error).__name__}: {error}).",
             fix="move it away; --resume makes it again.",
         ) from None
+
+
+def column(name: str, columns: int) -> str:
+    """A name in so many columns of a line, where a letter of Hangul takes two.
+
+    >>> column("adam", 6), column("momentum", 6)
+    ('adam  ', 'mome… ')
+    """
+    word = plain(name)
+    while cell_len(word) >= columns:
+        word = word.removesuffix("…")[:-1] + "…"
+    return word + " " * (columns - cell_len(word))
 
 
 def _kind(name: str, where: str) -> type[Drawing]:

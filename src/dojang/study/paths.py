@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 from jaxtyping import Float64
-from rich.cells import cell_len
 from torch import Tensor, nn
 
-from dojang.data.manifest import csv_line, plain
+from dojang.data.manifest import csv_line
 from dojang.errors import ConfigError, did_you_mean
 from dojang.recipe import option
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import OPTIONS
-from dojang.study.drawings import Drawing, Drawn, Scene
+from dojang.study.drawings import Drawing, Drawn, Scene, column
 from dojang.train import optimizers
 from dojang.train.options import TrainOptions
 
@@ -190,7 +189,7 @@ class Paths(Drawing):
         for word in self.optimizers:
             ends = [values(FUNCTIONS[name], places[word])[-1] for name, places in found.items()]
             cells = "".join(f"{end:>12.2g}" for end in ends)
-            said.append(f"{_short(word, 22)}{self.options(word).lr:>9g}{cells}")
+            said.append(f"{column(word, 22)}{self.options(word).lr:>9g}{cells}")
         smallest, largest = FUNCTIONS["bowl"].curvatures or (1.0, 1.0)
         if bowl:
             said.append("")
@@ -230,14 +229,6 @@ def _layer(found: Any, where: str) -> dict[str, Any]:
     if found.get("optimizer") == "muon":
         raise ConfigError("C280", f"{where}: muon changes matrices; two numbers are none.", fix="optimizer: adam")
     return {str(name): OPTIONS[name].read(value, where) for name, value in found.items()}
-
-
-def _short(word: str, columns: int) -> str:
-    """A word in so many columns, where a letter of Hangul takes two."""
-    word = plain(word)
-    while cell_len(word) >= columns:
-        word = word.removesuffix("…")[:-1] + "…"
-    return word + " " * (columns - cell_len(word))
 
 
 def factor(rate: float, curvatures: tuple[float, float]) -> float:
