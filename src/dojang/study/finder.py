@@ -84,8 +84,10 @@ class Finder(Drawing):
         given: dict[str, Any] = layer({**plan.recipe, **one.changes})
         given |= {"splits": str((scene.place / run_folder.SPLITS).absolute()), "val": None, "test": None}
         given |= {"threads": settings.threads, "device": settings.device, "seed": plan.seeds[0]}
-        rates = {"min_lr": self.min_lr, "max_lr": self.max_lr}
-        return lr_find.find(settings.data, [read_layer(given, "the study")], steps=self.steps, stop=scene.stop, **rates)
+        layers = [read_layer(given, "the study")]
+        return lr_find.find(
+            settings.data, layers, min_lr=self.min_lr, max_lr=self.max_lr, steps=self.steps, stop=scene.stop
+        )
 
     def _picture(self, scene: Scene, every: Sequence[Series], found: Mapping[str, Found]) -> bytes | None:
         from matplotlib.figure import Figure

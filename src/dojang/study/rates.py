@@ -57,43 +57,58 @@ class Rates(Drawing):
         said += [f"the picture has the first {_MOST} of them"] if len(found) > _MOST else []
         return Drawn({"rates.png": picture}, tuple(said))
 
+    def curves(self, scene: Scene, found: Sequence[Series]) -> list[list[Curve]]:
+        """The first seed's run of every point."""
+        return [[self._curve(scene, rate, line) for rate, line in one.points] for one in found]
+
+    def _curve(self, scene: Scene, rate: float, line: Line) -> Curve:
+        seed = scene.plan.seeds[0]
+        # one that never made a step has no table
+        rows = read_table(scene.place / line.cell.folder / run_folder.SEED.format(seed) / run_folder.STEPS)
+        smooth = Smooth(self.smooth)
+        steps, losses = [int(row["step"]) for row in rows], [smooth(float(row["loss"])) for row in rows]
+        return Curve(rate, steps, losses, scene.rows[line.cell.number, seed].status == "failed")
+
     def _picture(self, scene: Scene, found: Sequence[Series], score: str) -> bytes:
         from matplotlib.figure import Figure
 
         names = drawn(tuple(one.name for one in found))
+        every = self.curves(scene, found)
         figure = Figure(figsize=(max(3.6 * len(found), 5) + 1.2, 6.2), dpi=120, layout="constrained")
         grid: Any = figure.subplots(2, len(found), squeeze=False, sharey="row")
         rates = sorted({rate for one in found for rate, _ in one.points})
         colours = dict(zip(rates, _colours(len(rates)), strict=True))
-        for axes, below, one, name in zip(*grid, found, names, strict=True):
-            for rate, line in one.points:
-                steps, losses = self._losses(scene, line)
-                _curve(axes, steps, losses, colours[rate], f"{rate:g}", bool(line.failed))
-            _title(axes, name)
+        limits = _limits([curve for curves in every for curve in curves])
+        handles: dict[float, Any] = {}
+        for axes, below, one, name, curves in zip(*grid, found, names, every, strict=True):
+            for curve in curves:
+                (handles[curve.rate],) = axes.plot(curve.steps, curve.losses, color=colours[curve.rate], linewidth=1.2)
+                if curve.broken:
+                    at = min(curve.losses[-1], limits[1] / 1.1) if curve.losses else limits[1] / 1.1
+                    axes.plot((curve.steps or [0])[-1], at, "x", color=BROKEN, markersize=8, mew=2, zorder=5)
+            _frame(axes, name, limits)
             scores(below, [one], score, colours=colours)
-        _limits(grid[0], [line for axes in grid[0] for line in axes.get_lines()])
-        handles: dict[str, Any] = {}
-        for axes in grid[0]:
-            handles |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        order = [f"{rate:g}" for rate in rates if f"{rate:g}" in handles]
         figure.legend(
-            [handles[word] for word in order],
-            order,
-            loc="outside right upper",
-            title="lr",
-            fontsize=8,
-            title_fontsize=9,
-        )
+            [handles[rate] for rate in rates], [f"{rate:g}" for rate in rates],
+            loc="outside right upper", title="lr", fontsize=8, title_fontsize=9,
+        )  # fmt: skip
         grid[0][0].set_ylabel("training loss")
         grid[1][0].set_ylabel(score)
         return png(figure)
 
-    def _losses(self, scene: Scene, line: Line) -> tuple[list[int], list[float]]:
-        """Steps and smoothed losses of the first seed's run."""
-        place = scene.place / line.cell.folder / run_folder.SEED.format(scene.plan.seeds[0])
-        rows = read_table(place / run_folder.STEPS)
-        smooth = Smooth(self.smooth)
-        return [int(row["step"]) for row in rows], [smooth(float(row["loss"])) for row in rows]
+
+@dataclass(frozen=True)
+class Curve:
+    """The losses of a run, smoothed.
+
+    Args:
+        broken: Whether the run broke off.
+    """
+
+    rate: float
+    steps: list[int]
+    losses: list[float]
+    broken: bool
 
 
 def scores(
@@ -115,7 +130,7 @@ def scores(
     for number, one in enumerate(found):
         line = lines[number] if lines else "0.6"
         # side by side, or one interval would hide another
-        aside = 1.05 ** (number - (len(found) - 1) / 2)
+        aside = 1.1 ** (number - (len(found) - 1) / 2)
         known = [(rate, cell) for rate, cell in one.points if cell.values]
         style: dict[str, Any] = {"color": line, "linestyle": dashes[number % len(dashes)]}
         axes.plot(
@@ -148,32 +163,24 @@ def _colours(count: int) -> list[Any]:
     return [colormaps["viridis"](share) for share in np.linspace(0, 0.9, count)]
 
 
-def _curve(axes: Axes, steps: Sequence[int], losses: Sequence[float], colour: Any, label: str, broken: bool) -> None:
-    axes.plot(steps, losses, color=colour, linewidth=1.2, label=label)
-    if broken and steps:
-        axes.plot(steps[-1], losses[-1], "x", color=BROKEN, markersize=8, markeredgewidth=2, zorder=5)
+def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
+    """From below the lowest loss up to where losses are only too high."""
+    known = [curve.losses for curve in curves if curve.losses]
+    if not known:
+        return 0.1, 10.0
+    top = min(max(map(max, known)), _HIGH * max(losses[0] for losses in known))
+    return max(0.8 * min(map(min, known)), 1e-6), 1.3 * top
 
 
-def _limits(row: Sequence[Axes], lines: Sequence[Any]) -> None:
-    """A logarithmic axis of losses, cut where they are only too high; crosses beyond stand at its end."""
-    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in lines])
-    first = max(float(line.get_ydata()[0]) for line in lines if len(line.get_ydata()) > 1)
-    top = min(float(values.max()), _HIGH * first) * 1.3
-    for axes in row:
-        for line in axes.get_lines():
-            if line.get_marker() == "x" and np.asarray(line.get_ydata(), float)[0] > top:
-                line.set_ydata([top / 1.1])
-        axes.set_yscale("log")
-        axes.set_ylim(float(values.min()) * 0.8, top)
-        axes.set_xlabel("step", fontsize=8)
-        axes.grid(alpha=0.25)
-        axes.tick_params(labelsize=7)
-
-
-def _title(axes: Axes, name: Letters) -> None:
+def _frame(axes: Axes, name: Letters, limits: tuple[float, float]) -> None:
     from matplotlib.font_manager import FontProperties
 
     axes.set_title(name.plotted, fontproperties=FontProperties(fname=name.font, size=10))
+    axes.set_yscale("log")
+    axes.set_ylim(limits)
+    axes.set_xlabel("step", fontsize=8)
+    axes.grid(alpha=0.25)
+    axes.tick_params(labelsize=7)
 
 
 def _told(rates: Sequence[float]) -> str:
