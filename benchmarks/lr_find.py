@@ -8,7 +8,7 @@ with --data-root).  `behind` is what a rule's rate would cost in validation top-
 in the logarithm of the rate between its points.  A rate at which training breaks off, or ends with a
 network whose answers are no numbers, counts as chance.
 
-The rule "middle" was chosen with the networks "mlp" and "cnn" in view; "mnist-cnn" was looked at afterwards.
+Which rule dojang names first was chosen with "mlp" and "cnn" in view; "mnist-cnn" was looked at afterwards.
 """
 
 from __future__ import annotations

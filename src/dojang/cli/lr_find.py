@@ -12,8 +12,7 @@ from dojang.errors import ConfigError
 from dojang.runs.recipe import OPTIONS, read_file
 
 _EPILOG = """The network trains for some steps while the rate rises from --min-lr to --max-lr (Smith,
-arXiv:1506.01186). Between where the loss falls fastest and where it is lowest lies a rate to begin with. Nothing of the
-network is kept.
+arXiv:1506.01186). A third of the rate at which the loss is lowest is one to begin with. Nothing of the network is kept.
 
 All options of dojang train can be given, so a command that trains needs another verb only; the rate, its schedule and
 the length of training are the test's own. More: docs/learning-rate.md."""

@@ -261,14 +261,13 @@ def steepest(curve: Curve) -> float | None:
     return float(curve.rates[first + int(np.argmin(slope))])
 
 
-def middle(curve: Curve) -> float | None:
-    """Halfway, by the logarithm, from the steepest fall to the lowest loss; dojang's own rule.
+def third(curve: Curve) -> float | None:
+    """A third of the rate at which the smoothed loss was lowest.
 
-    At its steepest the loss still falls for long, and at its lowest it is about to rise. In
-    benchmarks/results/lr_find.json the best rate of a grid lies between the two, or close.
+    Smith's rule of thumb, arXiv:1506.01186, section 3.3: of the largest rate that converges take 1/3 or 1/4; and at
+    its lowest the loss is about to rise. How near it comes to the best of a grid: benchmarks/results/lr_find.json.
     """
-    begin = steepest(curve)
-    return None if begin is None else math.sqrt(begin * float(curve.rates[lowest(curve)]))
+    return float(curve.rates[lowest(curve)] / 3) if falls(curve) else None
 
 
 def tenth(curve: Curve) -> float | None:
@@ -278,9 +277,9 @@ def tenth(curve: Curve) -> float | None:
 
 #: the first one is that to begin with
 RULES = {
-    "middle": (middle, "halfway from the steepest fall to the lowest loss"),
+    "lowest / 3": (third, "a third of the rate at which the loss is lowest"),
+    "lowest / 10": (tenth, "a tenth of it"),
     "steepest": (steepest, "where the loss falls fastest"),
-    "lowest / 10": (tenth, "a tenth of the rate at which it is lowest"),
 }
 
 

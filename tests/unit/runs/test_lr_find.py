@@ -163,7 +163,7 @@ def test_a_network_of_ones_own_stays_as_it_is(stripes: Path, tmp_path: Path, mon
     assert all(torch.equal(before[name], value) for name, value in net.state_dict().items())
     assert all(p.grad is None for p in net.parameters()) and list(tmp_path.iterdir()) == []
     assert found.recipe.train.optimizer == "adamw" and found._repr_png_().startswith(b"\x89PNG")
-    assert repr(found).startswith("Found(middle ") and found.lr == found.suggestions[0].rate
+    assert repr(found).startswith("Found(lowest / 3 ") and found.lr == found.suggestions[0].rate
 
 
 def test_a_trained_model_begins_with_its_weights(stripes: Path, tmp_path: Path) -> None:

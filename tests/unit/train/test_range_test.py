@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dojang.train import range_test
-from dojang.train.range_test import Curve, Smooth, falls, lowest, middle, rates, steepest, suggestions, tenth
+from dojang.train.range_test import Curve, Smooth, falls, lowest, rates, steepest, suggestions, tenth, third
 from dojang.train.schedules import RISING, rate
 
 
@@ -61,7 +61,7 @@ def test_rules_find_a_fall_that_is_known(at: float) -> None:
     assert math.log10((steepest(found) or 0) / at) == pytest.approx(0, abs=0.05)
     lowest_by_hand = found.rates[10 + np.argmin(found.smoothed[10:])]
     assert tenth(found) == pytest.approx(lowest_by_hand / 10, rel=1e-12)
-    assert middle(found) == pytest.approx(math.sqrt((steepest(found) or 0) * lowest_by_hand), rel=1e-12)
+    assert third(found) == pytest.approx(lowest_by_hand / 3, rel=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -98,5 +98,5 @@ def test_a_curve_of_too_few_steps_says_nothing() -> None:
 
 def test_the_rules_have_names_and_an_order() -> None:
     found = suggestions(fall(1e-2, 0.2, 1.0, 0.01))
-    assert [one.rule for one in found] == ["middle", "steepest", "lowest / 10"]
+    assert [one.rule for one in found] == ["lowest / 3", "lowest / 10", "steepest"]
     assert all(one.rate and one.about for one in found)
