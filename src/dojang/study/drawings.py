@@ -117,7 +117,7 @@ def read(found: Mapping[Any, Any], where: str) -> dict[str, Drawing]:
     Raises:
         ConfigError: C280 for one that does not exist, and as :meth:`Drawing.read`.
     """
-    return {str(name): _kind(str(name), where).read(_settings(one, name, where), _in(where, name))
+    return {str(name): kind(str(name), where).read(_settings(one, name, where), _in(where, name))
             for name, one in found.items()}  # fmt: skip
 
 
@@ -166,14 +166,15 @@ def column(name: str, columns: int) -> str:
     return word + " " * (columns - cell_len(word))
 
 
-def _kind(name: str, where: str) -> type[Drawing]:
+def kind(name: str, where: str) -> type[Drawing]:
+    """The class of a drawing. Raises ConfigError C280 for one that does not exist."""
     if name not in NAMES:
         meant = did_you_mean(name, NAMES)
         known = ", ".join(NAMES)
         raise ConfigError("C280", f"unknown drawing {name!r} in {where}.{meant}", context=f"There are {known}.")
     room, _, word = NAMES[name].partition(":")
-    kind: type[Drawing] = getattr(importlib.import_module(room), word)
-    return kind
+    found: type[Drawing] = getattr(importlib.import_module(room), word)
+    return found
 
 
 def _settings(found: Any, name: Any, where: str) -> Mapping[Any, Any]:

@@ -97,6 +97,9 @@ def test_the_figures_of_the_notes() -> None:
     # SCOPE T3, and the first three of the true degree 6, which stand under no heading there
     assert fit(X, T, 3).round(2).tolist() == [0.31, 7.99, -25.43, 17.37]
     assert fit(X, T, 6)[:3] == pytest.approx([0.35, 2.62, 32.1], abs=0.05)
+    # docs/notes.md, errata
+    assert fit(X, T, 9, math.exp(-18))[:3].round(2).tolist() == [0.35, 5.77, -14.97]
+    assert fit(X, T, 9, 1.0)[:3].round(2).tolist() == [0.46, -0.34, -0.37]
 
 
 def test_training_error_falls_and_error_between_the_points_rises() -> None:

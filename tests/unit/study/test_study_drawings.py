@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import re
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,6 +166,15 @@ def test_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     kept["drawings"]["circle"]["files"] = ["../secret.png"]
     (folder / "drawings.json").write_text(json.dumps(kept))
     assert "data:image" not in Study(folder).page()
+
+
+def test_the_page_of_studies_tells_every_drawing_and_setting() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "studies.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    for name in drawings.NAMES:
+        if name != "circle":
+            settings = {one.name for one in dataclasses.fields(drawings.kind(name, "the test"))}
+            assert settings <= set(re.findall(r"`(\w+)`", rows[name])), name
 
 
 def test_what_is_kept_of_drawings_may_be_broken(tmp_path: Path) -> None:
