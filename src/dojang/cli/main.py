@@ -17,6 +17,7 @@ from dojang.errors import ConfigError, DojangError, did_you_mean
 
 _VERBS = {
     "train": "train a network on a folder of pictures, or resume a run",
+    "lr-find": "which learning rate to begin with: a range test",
     "val": "score a run again, on its own pictures or on others",
     "report": "one page that tells all of a run: data, scores, mistakes with pictures, recipe; or a model card",
     "predict": "answers for pictures",
@@ -47,7 +48,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
             return None
-        command: click.Command = importlib.import_module(f"dojang.cli.{name}").command
+        command: click.Command = importlib.import_module(f"dojang.cli.{name.replace('-', '_')}").command
         return command
 
     def resolve_command(
@@ -56,6 +57,9 @@ class Verbs(click.Group):
         # the task may be named first, as users of other tools do
         if len(args) > 1 and args[0] == "classify":
             args = args[1:]
+        if args and args[0].replace("_", "-") in _VERBS:
+            # lr_find, as it is spelled in Python
+            args = [args[0].replace("_", "-"), *args[1:]]
         if args and args[0] not in _VERBS:
             raise ConfigError(
                 "C200",

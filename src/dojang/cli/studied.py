@@ -15,7 +15,7 @@ from dojang.data.manifest import plain
 from dojang.errors import ConfigError
 from dojang.recipe import canonical
 from dojang.runs.recipe import OPTIONS
-from dojang.study import estimate, named, plan, results, study
+from dojang.study import drawings, estimate, named, plan, results, study
 from dojang.study.plan import Plan
 from dojang.train.precision import device_named
 
@@ -49,6 +49,7 @@ def begin(what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[st
         source = Path(what) if _is_file(what) else None
         made = plan.read_file(what) if source else named.plan(what)
         called = Path(what).stem
+        _only_drawings(made, what, data, layer, own)
         changes: dict[str, Any] = {"recipe": {**made.recipe, **layer}, "grid": {**made.grid, **grid}}
         changes |= {"data": data} if data is not None else {}
         changes |= {"seeds": plan.seeds_of(own["seeds"], "--seeds")} if own["seeds"] is not None else {}
@@ -56,7 +57,7 @@ def begin(what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[st
     for name in ("judge", "score"):
         if own[name] is not None:
             made = plan.changed(made, **{name: plan.one_of(own[name], plan.CHOICES[name], f"--{name}")})
-    if not made.data:
+    if made.trains and not made.data:
         raise ConfigError("C280", "the study names no data.", fix=f"dojang study {what} DATA")
     _show_plan(made)
     if own["dry_run"]:
@@ -85,17 +86,31 @@ def resume(own: Mapping[str, Any]) -> None:
 def show(folder: Path, as_json: bool) -> None:
     """The table of a study that is finished, within 80 columns."""
     made, settings, lines = study.table(folder)
+    drawn = drawings.kept(folder)
     if as_json:
         print_json(
             {
                 "study": str(folder),
-                "judge": settings.judge,
-                "score": made.score,
+                "judge": settings.judge or None,
+                "score": made.score if made.trains else None,
                 "cells": [_plain(one) for one in lines],
                 "pictures": _drawn(folder, made, lines),
+                "drawings": drawn,
             }
         )
         return
+    if made.trains:
+        _show_table(made, settings, lines)
+        if shown := _drawn(folder, made, lines):
+            say(f"pictures  {', '.join(shown)}")
+    for name, one in drawn.items():
+        for line in one["said"]:
+            say(line)
+        say(f"{name}  {', '.join(one['files'])}")
+    say(f"study  {folder}")
+
+
+def _show_table(made: Plan, settings: study.Settings, lines: Sequence[results.Line]) -> None:
     names = [plain(one.cell.name) for one in lines]
     wide = min(max([*map(cell_len, names), 4]), 34)
     say(f"{'cell':{wide}}  {'n':>3}  {settings.judge + ' ' + made.score:>16}  beside the best")
@@ -112,16 +127,15 @@ def show(folder: Path, as_json: bool) -> None:
         say(f"and {len(lines) - _SHOWN:,} more")
     for sentence in results.closing(made, settings.judge, lines).split(". "):
         say(sentence.rstrip(".") + ".")
-    if drawn := _drawn(folder, made, lines):
-        say(f"pictures  {', '.join(drawn)}")
-    say(f"study  {folder}")
 
 
 def _show_plan(made: Plan) -> None:
     notes = reporter()
     cells = f"{made.count:,} combination{'s' * (made.count != 1)}"
     notes.note(f"study: {made.title or 'of one’s own'}")
-    notes.note(f"plan: {cells} x {len(made.seeds)} seeds = {made.count * len(made.seeds):,} runs on {plain(made.data)}")
+    if made.trains:
+        runs = f"{made.count * len(made.seeds):,} runs"
+        notes.note(f"plan: {cells} x {len(made.seeds)} seeds = {runs} on {plain(made.data)}")
     for name, changes in made.variants.items():
         told = ", ".join(f"{key} {plan.shown(value)}" for key, value in changes.items()) or "as it is"
         notes.note(f"  {plain(name)}: {told}")
@@ -129,9 +143,30 @@ def _show_plan(made: Plan) -> None:
         notes.note(f"  {name}: {', '.join(map(plan.shown, values))}")
     if made.search:
         notes.note(f"  {made.search.method} search over {', '.join(made.search.space)}")
+    if made.draw:
+        notes.note(f"draw: {', '.join(made.draw)}" + ("" if made.trains else "; nothing is trained"))
+
+
+def _only_drawings(made: Plan, what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse what is for runs where a study has none."""
+    words = {"DATA": data, **{OPTIONS[name].flag: True for name in layer}}
+    words |= {f"--{name}": own[name] for name in ("grid", "seeds", "jobs", "prune", "judge", "score")}
+    given = [word for word, value in words.items() if value]
+    if not made.trains and given:
+        raise ConfigError(
+            "C200",
+            f"the study {what} trains nothing, it draws {', '.join(made.draw)}: {given[0]} is not for it.",
+            fix=f"dojang study {what}; its settings: dojang study --print {what}",
+        )
 
 
 def _show_cost(made: Plan, own: Mapping[str, Any]) -> None:
+    for name, drawing in made.draw.items():
+        if told := drawing.cost(made):
+            say(f"{name}: {told}" + (", which is not in the figure below" if made.trains else ""))
+    if not made.trains:
+        say("nothing is trained: it takes seconds; nothing was kept")
+        return
     where = str(device_named(own["device"]))
     count = study.at_once(own["jobs"], made.count * len(made.seeds), where)
     threads = study.threads_of(count)

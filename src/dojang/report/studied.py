@@ -18,7 +18,7 @@ from dojang.errors import ConfigError
 from dojang.report import study_dots, study_heat, study_parallel, study_words, svg
 from dojang.report.text import Words, number
 from dojang.runs import folder as names
-from dojang.study import results, study
+from dojang.study import drawings, results, study
 from dojang.study.dimensions import has_squares
 from dojang.study.plan import shown
 from dojang.study.results import Line
@@ -69,17 +69,18 @@ class Study:
             seeds=len(plan.seeds),
             data=plain(self.settings.data),
             score=t.brief(plan.score),
-            split=t.split(self.settings.judge),
-            fields=fields or [t("run")],
+            split=t.split(self.settings.judge) if rows else "",
+            fields=fields or [t("study_run")],
             rows=rows,
             bars=any(row["bar"] for row in rows),
             said=said,
             several=len(plan.seeds) > 1,
-            heat=study_heat.heat(plan, self.lines, t) if squares else None,
-            dots=None if squares else study_dots.dots(plan, self.lines, t),
-            parallel=study_parallel.parallel(plan, self.lines, t),
+            heat=study_heat.heat(plan, self.lines, t) if rows and squares else None,
+            dots=study_dots.dots(plan, self.lines, t) if rows and not squares else None,
+            parallel=study_parallel.parallel(plan, self.lines, t) if rows else None,
             failed=[(plain(row.name), row.seed, plain(row.error)) for row in results.rows(self.folder) if row.error],
             inside=_address(picture.read_bytes()) if picture.exists() else "",
+            drawings=self._drawings(),
             first=plan.seeds[0],
             command=f"dojang study {pasted(str(self.folder / study.PLAN))}",
             text="\n".join(map(plain, files.read_text(self.folder / study.PLAN).splitlines())),
@@ -100,6 +101,15 @@ class Study:
             raise ConfigError("C202", what, fix="--out ANOTHER.html")
         files.write_text(place, self.page(lang))
         return place
+
+    def _drawings(self) -> list[dict[str, Any]]:
+        """Name, pictures and lines of each drawing."""
+        made = []
+        for name, one in drawings.kept(self.folder).items():
+            places = [self.folder / file for file in one["files"] if Path(file).name == file and file.endswith(".png")]
+            pictures = [_address(place.read_bytes()) for place in places if place.exists()]
+            made.append({"name": plain(name), "pictures": pictures, "said": "\n".join(map(plain, one["said"]))})
+        return made
 
     def _row(self, one: Line, t: Words) -> dict[str, Any]:
         over, plan = one.over, self.plan

@@ -19,11 +19,13 @@ from dojang.predict.answer import Answer
 from dojang.predict.arrays import pictures_of
 from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
+from dojang.runs import lr_find, shown
 from dojang.runs import recipe as recipes
-from dojang.runs import shown
 from dojang.runs import train as training
 from dojang.runs import validate as validation
+from dojang.runs.lr_find import Found
 from dojang.runs.scored import Scores
+from dojang.train import range_test
 from dojang.train.log import Reporter
 
 
@@ -81,23 +83,66 @@ class Model:
         Raises:
             DojangError: With the code of whatever stands in the way.
         """
-        layer = recipes.read_layer(options, "train()")
-        if self._predictor is not None:
-            if build.architecture(self._predictor.model) is None:
-                raise ConfigError(
-                    "C242",
-                    f"{self._name!r} is trained already, and its network is one of your own.",
-                    fix="dojang.Model(module).train(...), with its weights loaded.",
-                )
-            # what it learned is where the new run begins
-            layer = {"pretrained": str(self._place)} | layer
-        elif self._module is None:
-            layer = {"model": self._name} | layer
+        layer = self._layer(options, "train")
         folder = training.begin(data, [layer], model=self._module, reporter=reporter)
         run = Run(folder, model=self._module)
         if not run.runs:
             self._predictor, self._place = run.predictor(), folder
         return run
+
+    def lr_find(
+        self,
+        data: Any,
+        *,
+        min_lr: float = range_test.LOW,
+        max_lr: float = range_test.HIGH,
+        steps: int = range_test.STEPS,
+        reporter: Reporter | None = None,
+        **options: Any,
+    ) -> Found:
+        """Which learning rate to begin with: a copy of this model trains for some steps while the rate rises.
+
+        The model stays as it is, and nothing is written; only training pictures are seen.
+
+        Args:
+            data: As of :meth:`train`.
+            min_lr, max_lr: Between which the rate rises, in equal ratios.
+            steps: At most.
+            options: Those of :meth:`train`; what belongs to the rate and the length of a run changes nothing.
+
+        Returns:
+            Suggestions, each by its rule, and the curve: ``found.lr``, ``found.suggestions``, ``found.csv()``,
+            ``found.picture()``; a notebook shows the picture.
+
+        Raises:
+            DojangError: With the code of whatever stands in the way.
+
+        Example:
+            >>> import dojang
+            >>> found = dojang.Model("mlp").lr_find("digits", steps=60, threads=1)
+            >>> 0.0001 < found.lr < 0.1
+            True
+
+        Source: Smith, arXiv:1506.01186; see :mod:`dojang.train.range_test`.
+        """
+        layer = self._layer(options, "lr_find")
+        return lr_find.find(
+            data, [layer], model=self._module, min_lr=min_lr, max_lr=max_lr, steps=steps, reporter=reporter
+        )
+
+    def _layer(self, given: dict[str, Any], method: str) -> dict[str, Any]:
+        """Options as a layer that says which network. Raises C242 for one of one's own that is trained already."""
+        layer = recipes.read_layer(given, f"{method}()")
+        if self._predictor is not None:
+            if build.architecture(self._predictor.model) is None:
+                raise ConfigError(
+                    "C242",
+                    f"{self._name!r} is trained already, and its network is one of your own.",
+                    fix=f"dojang.Model(module).{method}(...), with its weights loaded.",
+                )
+            # what it learned is where the new run begins
+            return {"pretrained": str(self._place)} | layer
+        return {"model": self._name} | layer if self._module is None else layer
 
     def predict(
         self,

@@ -122,15 +122,7 @@ class Session:
             self.reporter.note(f"augment: {f'{policy}: ' if policy else ''}{words}")
         self.reporter.note(self._machine())
         if counters.step == 0 and counters.phase == 0:
-            self._check()
-            self._fit_stem()
-            if options.head_epochs or self.recipe.model.init == "autoencoder":
-                # whoever is stopped before the first step begins all this again, with the same weights
-                self.save(self.state)
-                self._pretrain()
-                if options.head_epochs:
-                    self._fit_head()
-                counters.phase = 1
+            self.prime()
         began: dict[str, Any] = self.segments[-1] if self.segments else {"step": 0, "seconds": 0.0}
         budget = Budget(
             steps=None if options.time is not None else options.epochs * self.loaders.train.steps,
@@ -158,6 +150,19 @@ class Session:
                 ) from None
             raise
         allocator.release()
+
+    def prime(self) -> None:
+        """What comes before the first step: a look at the network, and what it learns without all of it learning."""
+        options = self.recipe.train
+        self._check()
+        self._fit_stem()
+        if options.head_epochs or self.recipe.model.init == "autoencoder":
+            # whoever is stopped before the first step begins all this again, with the same weights
+            self.save(self.state)
+            self._pretrain()
+            if options.head_epochs:
+                self._fit_head()
+            self.state.counters.phase = 1
 
     def settle(self, *, quiet: bool = False) -> None:
         """Fit the temperature, and look at known pictures, of the best weights and of the last; into their files.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from dojang.runs import recipe as recipes
 from dojang.runs.carry import machine, surroundings, to_the_end
 from dojang.runs.recipe import Recipe
 from dojang.runs.session import Session
+from dojang.runs.several import Part
 from dojang.runs.signals import asking
 from dojang.train import allocator
 from dojang.train.log import Reporter, Silent
@@ -62,53 +64,10 @@ def begin(
         TrainError: T320 when stopped by a signal; the run can be resumed.
     """
     reporter = reporter or Silent()
-    # a network of one's own has no family, so it trains by the plain recipe
-    layers = [{"model": "cnn"}, *layers] if model is not None else layers
-    recipe = recipes.resolve(layers)
-    if model is not None and recipe.model.pretrained is not None:
-        raise ConfigError(
-            "C204",
-            "--pretrained is for networks that dojang builds; this one was given in Python.",
-            fix="load its weights in Python: module.load_state_dict(...).",
-        )
-    # a validation part that data brings takes part in the folds
-    without = recipe.data.val == "none" or (recipe.run.folds is not None and recipe.data.val is None)
-    if recipe.train.patience and without:
-        raise ConfigError(
-            "C204",
-            "--patience stops by the score of a validation part, and there is none.",
-            fix="--val 0.1, or leave --patience out.",
-        )
-    trained = _trained(recipe, reporter)
-    if trained and recipe.model.model == "auto":
-        # weights say whose they are
-        layers = [*layers, {"model": (trained.architecture or {}).get("name", "auto")}]
-        recipe = recipes.resolve(layers)
-    if recipe.run.folds is not None and recipe.run.seeds is not None:
-        raise ConfigError(
-            "C222",
-            f"--folds {recipe.run.folds} and --seeds {recipe.run.seeds} are both given.",
-            context="Folds change what a network learns from, seeds do not; together they would not tell which it was.",
-            fix="--folds, and the same again with --seed 1, which also divides otherwise.",
-        )
-    device = device_named(recipe.train.device)
-    project = names.outside(recipe.run.project, data)
-    fixed = {"threads": threads_given(recipe.train.threads), "device": str(device)}
-    recipe = _named(recipe, model).replace(**fixed)
-    manifest = open_data(data, recipe.data.data_root, recipe.data.download)
-    if recipe.data.splits is not None:
-        manifest = _divided(manifest, recipe)
-        fixed["splits"] = str(Path(recipe.data.splits).absolute())
-    if recipe.run.folds is not None:
-        manifest, recipe, fixed = folds.pooled(manifest), recipe.replace(**folds.FIXED), {**fixed, **folds.FIXED}
-    prepared = _prepare(manifest, recipe, device, reporter, trained)
-    in_folds = folds.parts(prepared, recipe)
-    # a recipe suits what one network learns from
-    first = in_folds[0].prepared if in_folds else prepared
-    recipe = _named(recipes.resolve(layers, _circumstances(first, device)), model).replace(**fixed)
-    recipe = _settle(recipe, first)
+    opened = ready(data, layers, model, reporter)
+    recipe, prepared, in_folds, device = opened.recipe, opened.prepared, opened.in_folds, opened.device
     parts = in_folds or reseeded.parts(prepared, recipe)
-    folder = folders.numbered(project, recipe.run.name, exist_ok=recipe.run.exist_ok)
+    folder = folders.numbered(Path(recipe.run.project), recipe.run.name, exist_ok=recipe.run.exist_ok)
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         folders.clear_temporaries(folder)
         names.clear(folder)
@@ -142,6 +101,73 @@ def begin(
             session.write_card(folder, work.recipe, facts, around)
             to_the_end(work)
     return folder
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A run that could begin: its pictures are read, nothing in its recipe is open, and nothing is written yet.
+
+    Args:
+        recipe: Fully resolved.
+        prepared: The pictures.
+        in_folds: Of a cross-validation, the pictures of each run.
+        device: Where the network is to run.
+    """
+
+    recipe: Recipe
+    prepared: Prepared
+    in_folds: list[Part]
+    device: torch.device
+
+
+def ready(data: Any, layers: Sequence[Mapping[str, Any]], model: nn.Module | None, reporter: Reporter) -> Ready:
+    """Read the pictures, and decide what a recipe leaves open. Arguments and errors as of :func:`begin`."""
+    # a network of one's own has no family, so it trains by the plain recipe
+    layers = [{"model": "cnn"}, *layers] if model is not None else layers
+    recipe = recipes.resolve(layers)
+    if model is not None and recipe.model.pretrained is not None:
+        raise ConfigError(
+            "C204",
+            "--pretrained is for networks that dojang builds; this one was given in Python.",
+            fix="load its weights in Python: module.load_state_dict(...).",
+        )
+    # a validation part that data brings takes part in the folds
+    without = recipe.data.val == "none" or (recipe.run.folds is not None and recipe.data.val is None)
+    if recipe.train.patience and without:
+        raise ConfigError(
+            "C204",
+            "--patience stops by the score of a validation part, and there is none.",
+            fix="--val 0.1, or leave --patience out.",
+        )
+    trained = _trained(recipe, reporter)
+    if trained and recipe.model.model == "auto":
+        # weights say whose they are
+        layers = [*layers, {"model": (trained.architecture or {}).get("name", "auto")}]
+        recipe = recipes.resolve(layers)
+    if recipe.run.folds is not None and recipe.run.seeds is not None:
+        raise ConfigError(
+            "C222",
+            f"--folds {recipe.run.folds} and --seeds {recipe.run.seeds} are both given.",
+            context="Folds change what a network learns from, seeds do not; together they would not tell which it was.",
+            fix="--folds, and the same again with --seed 1, which also divides otherwise.",
+        )
+    device = device_named(recipe.train.device)
+    names.outside(recipe.run.project, data)
+    fixed = {"threads": threads_given(recipe.train.threads), "device": str(device)}
+    recipe = _named(recipe, model).replace(**fixed)
+    manifest = open_data(data, recipe.data.data_root, recipe.data.download)
+    if recipe.data.splits is not None:
+        manifest = _divided(manifest, recipe)
+        fixed["splits"] = str(Path(recipe.data.splits).absolute())
+    if recipe.run.folds is not None:
+        manifest, recipe, fixed = folds.pooled(manifest), recipe.replace(**folds.FIXED), {**fixed, **folds.FIXED}
+    prepared = _prepare(manifest, recipe, device, reporter, trained)
+    in_folds = folds.parts(prepared, recipe)
+    # a recipe suits what one network learns from
+    first = in_folds[0].prepared if in_folds else prepared
+    recipe = _named(recipes.resolve(layers, _circumstances(first, device)), model).replace(**fixed)
+    recipe = _settle(recipe, first)
+    return Ready(recipe, prepared, in_folds, device)
 
 
 def resume(

@@ -18,6 +18,8 @@ from dojang.data.manifest import plain
 from dojang.errors import ConfigError, DojangError, did_you_mean
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import OPTIONS
+from dojang.study import drawings
+from dojang.study.drawings import Drawing
 from dojang.study.search import Search
 
 FORMAT = 1
@@ -34,6 +36,7 @@ ENTRIES = (
     "judge",
     "score",
     "inside",
+    "draw",
 )
 #: what a study decides itself, for all runs alike
 _OURS = ("project", "name", "exist_ok", "folds", "seeds", "seed", "threads", "device")
@@ -86,6 +89,7 @@ class Plan:
         judge: The split by whose score cells are ranked; None takes val where there is one, else test.
         score: Which score.
         inside: Whether to look into the layers of the first seed's networks.
+        draw: Drawings by name, made when the runs are done. A study may have nothing else, and trains nothing then.
     """
 
     data: str
@@ -97,11 +101,17 @@ class Plan:
     judge: str | None = None
     score: str = "top1"
     inside: bool = False
+    draw: Mapping[str, Drawing] = field(default_factory=dict)
     title: str = ""
     about: str = ""
 
     def __post_init__(self) -> None:
         self._check()
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has runs; one that is made of drawings alone has none."""
+        return bool(self.recipe or self.variants or self.grid or self.search) or not self.draw
 
     @property
     def fields(self) -> list[str]:
@@ -111,7 +121,7 @@ class Plan:
     @property
     def count(self) -> int:
         """How many cells there will be."""
-        combinations = 1
+        combinations = int(self.trains)
         for values in self.grid.values():
             combinations *= len(values)
         return max(len(self.variants), 1) * combinations * (self.search.trials if self.search else 1)
@@ -122,7 +132,7 @@ class Plan:
         Args:
             scores: The mean of each finished cell, in their order; None for one that failed.
         """
-        drawn: list[Mapping[str, Any]] = [{}]
+        drawn: list[Mapping[str, Any]] = [{}] if self.trains else []
         if self.search:
             drawn = list(self.search.combinations(scores, higher=higher(self.score)))
         made: list[Cell] = []
@@ -140,11 +150,23 @@ class Plan:
         found |= {"recipe": layer(self.recipe), "variants": {name: layer(one) for name, one in self.variants.items()}}
         found |= {"grid": {name: [written(name, value) for value in values] for name, values in self.grid.items()}}
         found |= {"search": self.search.as_dict() if self.search else None, "seeds": list(self.seeds)}
-        return found | {"judge": self.judge, "score": self.score, "inside": self.inside}
+        found |= {"judge": self.judge, "score": self.score, "inside": self.inside}
+        return found | {"draw": {name: one.as_dict() for name, one in self.draw.items()}}
 
     def _check(self) -> None:
         if self.search and (self.grid or self.variants):
             raise ConfigError("C280", "a study has a search or a grid with variants, not both.", fix="two studies.")
+        for drawing in self.draw.values():
+            drawing.check(self)
+        if not self.trains:
+            if self.data or self.inside:
+                what = "data" if self.data else "inside"
+                raise ConfigError(
+                    "C280",
+                    f"the study has {what}, and nothing that is trained: it is made of drawings alone.",
+                    fix=f"leave out {what}; or a recipe, variants or a grid.",
+                )
+            return
         if not 1 <= self.count <= _MOST:
             what = f"{self.count:,} combinations"
             raise ConfigError("C280", f"the study has {what}; expected 1 to {_MOST:,}.", fix="fewer values a field.")
@@ -203,7 +225,7 @@ def read(text: str, where: str) -> Plan:
             raise ConfigError("C280", f"unknown entry {str(name)!r} in {where}.{hint}")
     if isinstance(found.get("format"), int) and found["format"] > FORMAT:
         raise ConfigError("C213", f"{where} was written by a newer dojang (format {found['format']}).")
-    tables = {name: _table(found.get(name), f"{where}, {name}") for name in ("recipe", "variants", "grid")}
+    tables = {name: _table(found.get(name), f"{where}, {name}") for name in ("recipe", "variants", "grid", "draw")}
     variants = {
         str(name): recipe.read(_table(one, f"{where}, variant {name}"), OPTIONS, f"{where}, variant {name}")
         for name, one in tables["variants"].items()
@@ -227,6 +249,7 @@ def read(text: str, where: str) -> Plan:
         judge=one_of(found.get("judge"), CHOICES["judge"], f"{where}, judge"),
         score=one_of(found.get("score") or "top1", SCORES, f"{where}, score") or "top1",
         inside=bool(found.get("inside", False)),
+        draw=drawings.read(tables["draw"], f"{where}, draw"),
         title=_word(found.get("title"), f"{where}, title"),
         about=_word(found.get("about"), f"{where}, about"),
     )

@@ -19,12 +19,13 @@ from dojang.runs import folder as run_folder
 from dojang.runs import recipe as recipes
 from dojang.runs import train
 from dojang.runs.signals import asking
-from dojang.study import engines, inside_picture, pictures, results
+from dojang.study import drawings, engines, inside_picture, pictures, results
 from dojang.study.inside import inside
 from dojang.study.plan import Cell, Plan, layer, read_file
 from dojang.study.results import Row
 from dojang.study.underway import Underway
 from dojang.study.work import Job, Outcome, finished
+from dojang.train.guard import Stopped
 from dojang.train.log import Reporter, Silent
 from dojang.train.precision import device_named
 
@@ -96,7 +97,7 @@ def begin(
     """Carry out a study.
 
     Args:
-        plan: With its data.
+        plan: With its data, where it trains.
         source: The file that it was read from, which then must not change until the study is finished.
         jobs: Runs side by side; None takes one a core, each with one thread.
         engine: "processes" or "ray".
@@ -111,21 +112,16 @@ def begin(
         TrainError: T320 when stopped by a signal; ``resume`` goes on.
     """
     reporter = reporter or Silent()
-    if not plan.data:
+    if plan.trains and not plan.data:
         raise ConfigError("C280", "the study names no data.", fix="dojang study FILE DATA")
     where = str(device_named(device))
     side_by_side = at_once(jobs, plan.count * len(plan.seeds), where)
     threads = threads_of(side_by_side)
-    manifest = divided(plan, threads, reporter)
-    counts = manifest.counts()
-    judge = plan.judge or ("val" if sum(counts.get("val", {}).values()) else "test")
-    if not sum(counts.get(judge, {}).values()):
-        raise ConfigError(
-            "C280", f"the data has no {judge!r} pictures to judge by.", fix="judge: test, or val: 0.1 under recipe"
-        )
+    judge, splits = _judged(plan, divided(plan, threads, reporter)) if plan.trains else ("", "")
     settings = Settings(_place(plan.data), judge, threads, where, *_source(source))
     place = folders.numbered(run_folder.outside(project, plan.data), name)
-    files.write_text(place / SPLITS, manifest.to_csv())
+    if splits:
+        files.write_text(place / SPLITS, splits)
     files.write_text(place / PLAN, recipe.dump_yaml(plan.as_dict()))
     files.write_json(place / STATE, {"format": FORMAT, **dataclasses.asdict(settings)})
     return _carry(place, plan, settings, side_by_side, engine, prune, reporter)
@@ -199,6 +195,17 @@ def divided(plan: Plan, threads: int, reporter: Reporter) -> Manifest:
     return manifest
 
 
+def _judged(plan: Plan, manifest: Manifest) -> tuple[str, str]:
+    """The split that judges, and the text of splits.csv. Raises C280 where there are no pictures to judge by."""
+    counts = manifest.counts()
+    judge = plan.judge or ("val" if sum(counts.get("val", {}).values()) else "test")
+    if not sum(counts.get(judge, {}).values()):
+        raise ConfigError(
+            "C280", f"the data has no {judge!r} pictures to judge by.", fix="judge: test, or val: 0.1 under recipe"
+        )
+    return judge, manifest.to_csv()
+
+
 def jobs_of(place: Path, plan: Plan, settings: Settings, cells: list[Cell], prune: bool) -> list[tuple[Cell, int, Job]]:
     """Every run of some cells: cell, seed, job; the first seed of all cells comes first."""
     ours: dict[str, Any] = {"splits": str((place / SPLITS).absolute()), "val": None, "test": None}
@@ -246,17 +253,27 @@ def _carry(
         finally:
             reporter.end()
         if stop.signal:
-            error = TrainError(
-                "T320",
-                f"stopped by {'Ctrl-C' if stop.signal == 2 else f'signal {stop.signal}'}; what was done is kept.",
-                fix=f"dojang study --resume {shlex.quote(str(place))}",
-            )
-            error.exit_code = 128 + stop.signal
-            raise error
-        pictures.write(place, plan, settings.judge, results.write(place, plan, settings.judge, cells, ended.rows))
+            raise _stopped(place, stop.signal)
+        if plan.trains:
+            pictures.write(place, plan, settings.judge, results.write(place, plan, settings.judge, cells, ended.rows))
         if plan.inside:
             _look(place, plan, cells, reporter)
+        try:
+            drawings.carry_out(drawings.Scene(place, plan, settings, cells, ended.rows, reporter, stop))
+        except Stopped as stopped:
+            raise _stopped(place, stopped.signal) from None
     return place
+
+
+def _stopped(place: Path, number: int) -> TrainError:
+    """Says how to go on after a signal."""
+    error = TrainError(
+        "T320",
+        f"stopped by {'Ctrl-C' if number == 2 else f'signal {number}'}; what was done is kept.",
+        fix=f"dojang study --resume {shlex.quote(str(place))}",
+    )
+    error.exit_code = 128 + number
+    return error
 
 
 def _look(place: Path, plan: Plan, cells: list[Cell], reporter: Reporter) -> None:
@@ -353,7 +370,7 @@ def duration(seconds: float) -> str:
 
 def _place(data: str) -> str:
     path = Path(data)
-    return str(path.absolute()) if path.exists() else data
+    return str(path.absolute()) if data and path.exists() else data
 
 
 def _source(source: str | Path | None) -> tuple[str, str]:

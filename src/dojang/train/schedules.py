@@ -44,20 +44,25 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
     "step": step,
 }
 
+#: up from ``final`` to 1 in equal ratios: the range test's own, which no recipe can have
+RISING = "rising"
+
 
 def rate(schedule: str, progress: float, warmup: float = 0.0, final: float = 0.0) -> float:
     """The share of the highest rate at some progress.
 
     Args:
-        schedule: A name of :data:`SCHEDULES`.
+        schedule: A name of :data:`SCHEDULES`, or :data:`RISING`.
         progress: In [0, 1]; beyond it is cut.
         warmup: Share of progress in which the rate first rises linearly; the schedule has the rest.
-        final: Where the schedule's 0 is put.
+        final: Where the schedule's 0 is put; where RISING begins, above 0.
 
     >>> [round(rate("cosine", p, warmup=0.2), 3) for p in (0, 0.1, 0.2, 0.6, 1)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
     progress = min(max(progress, 0.0), 1.0)
+    if schedule == RISING:
+        return float(final ** (1.0 - progress))
     if warmup and progress < warmup:
         return progress / warmup
     share = SCHEDULES[schedule]((progress - warmup) / (1.0 - warmup))
