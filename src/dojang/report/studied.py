@@ -150,7 +150,10 @@ class Study:
         for one in self.lines:
             told = [plain(one.cell.name), results.count(one), *results.spread(one), results.beside(one)]
             lines.append(row.format(Markup("").join(cell.format(text) for text in told)))
-        return str(Markup("<table>{}</table>").format(Markup("").join(lines)))
+        table = Markup("<table>{}</table>").format(Markup("").join(lines)) if self.lines else Markup("")
+        image = Markup('<p><img src="{}" alt="{}" style="max-width:100%"></p>')
+        drawn = [image.format(picture, one["name"]) for one in self._drawings() for picture in one["pictures"]]
+        return str(table + Markup("").join(drawn))
 
     def __repr__(self) -> str:
         best = next((one for one in self.lines if one.best), None)

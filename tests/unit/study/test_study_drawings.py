@@ -160,6 +160,9 @@ def test_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert html.count("data:image/png;base64,") == 1 and "Drawing: circle" in html and "&lt;b&gt;xxx" in html
     assert "Nothing was trained" in html and "Combinations" not in html and "0 combinations" not in html
     assert "학습 없이" in Study(folder).page("ko") and "Nothing was" not in Study(folder).page("ko")
+    # a notebook shows the picture, and no table that is empty
+    shown = dojang.Study(folder)._repr_html_()
+    assert shown.count("data:image/png;base64,") == 1 and "<table" not in shown
     # what the folder of a stranger calls a picture is looked for in it alone
     (tmp_path / "secret.png").write_bytes(b"secret")
     kept = json.loads((folder / "drawings.json").read_text())
