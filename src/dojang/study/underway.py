@@ -12,6 +12,8 @@ from dojang.runs import folder as names
 EVERY = 2.0
 # of steps.csv, which may be long: its last rows
 _TAIL = 4096
+# a run that has made its last step is still to be scored, which may take long where many pictures judge
+_TRAINED = 0.95
 
 
 class Underway:
@@ -61,12 +63,12 @@ class Underway:
 
 
 def share(folder: Path) -> float:
-    """How much of its training a run has done, as its last saved row says; 0 where there is none."""
+    """How much of a run that has not ended is done, as the last saved row of its steps says; 0 where there is none."""
     try:
         with (folder / names.STEPS).open("rb") as file:
             file.seek(0, 2)
             file.seek(max(0, file.tell() - _TAIL))
             # step, epoch, progress, ...
-            return min(1.0, float(file.read().splitlines()[-1].split(b",")[2]))
+            return min(1.0, float(file.read().splitlines()[-1].split(b",")[2])) * _TRAINED
     except (OSError, IndexError, ValueError):
         return 0.0

@@ -21,9 +21,11 @@ def run_at(folder: Path, *progress: str) -> Path:
 def test_a_run_is_as_far_as_its_last_row(tmp_path: Path) -> None:
     assert share(tmp_path) == 0
     assert share(run_at(tmp_path / "none")) == 0
-    assert share(run_at(tmp_path / "some", "0.1", "0.25")) == 0.25
+    # the rest is for its scores
+    assert share(run_at(tmp_path / "some", "0.1", "0.4")) == pytest.approx(0.38)
+    assert share(run_at(tmp_path / "scoring", "0.5", "1")) == pytest.approx(0.95)
     # longer than what is looked at
-    assert share(run_at(tmp_path / "many", *(f"{i / 9999:.6g}" for i in range(9999)))) == pytest.approx(1, abs=1e-3)
+    assert share(run_at(tmp_path / "many", *(f"{i / 9999:.6g}" for i in range(9999)))) == pytest.approx(0.95, abs=1e-3)
 
 
 def test_the_pace_is_that_of_shares_made_since_it_went_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,12 +33,12 @@ def test_the_pace_is_that_of_shares_made_since_it_went_on(tmp_path: Path, monkey
     monkeypatch.setattr(underway.time, "perf_counter", lambda: now[0])
     found = Underway()
     # one was half done when it was killed
-    folders = [run_at(tmp_path / "a", "0.5"), tmp_path / "b", tmp_path / "c", tmp_path / "d"]
+    folders = [run_at(tmp_path / "a", repr(0.5 / 0.95)), tmp_path / "b", tmp_path / "c", tmp_path / "d"]
     found.begin(folders, later=2)
-    assert found.share() == 0.125 and found.left() is None
+    assert found.share() == pytest.approx(0.125) and found.left() is None
     now[0] = 110.0
     found.ended(folders[0])
-    run_at(tmp_path / "b", "0.5")
+    run_at(tmp_path / "b", repr(0.5 / 0.95))
     # half a run and half a run in ten seconds: one run, and 2.5 and the two of later are left
     assert found.share() == pytest.approx(1.5 / 4)
     assert found.left() == pytest.approx(10 * (2.5 + 2))
