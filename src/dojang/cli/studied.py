@@ -116,7 +116,7 @@ def _show_table(made: Plan, settings: study.Settings, lines: Sequence[results.Li
     say(f"{'cell':{wide}}  {'n':>3}  {settings.judge + ' ' + made.score:>16}  beside the best")
     for name, one in list(zip(names, lines, strict=True))[:_SHOWN]:
         mean = "-" if math.isnan(one.mean) else f"{one.mean:.4f}"
-        half = "" if one.over is None or math.isnan(one.over.low) else f" ±{(one.over.high - one.over.low) / 2:.4f}"
+        half = "" if (spread := results.half(one)) is None else f" ±{spread:.4f}"
         first, *rest = wrapped(name, wide)
         space = " " * (wide - cell_len(first))
         aside = ", ".join(word for word in (results.beside(one), results.missing(one)) if word)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -59,22 +59,24 @@ def paired(values: Sequence[float], best: Sequence[float], level: float = 0.95) 
     return Against(mean, mean - half, mean + half, 1 - within(abs(mean) / error, n - 1))
 
 
-def all_against(several: Sequence[Sequence[float]], *, higher: bool) -> tuple[int, list[Against | None]]:
-    """The number of the best of several recipes by its mean, and each of the others against it.
+def all_against(several: Sequence[Mapping[int, float]], best: int) -> list[Against | None]:
+    """Each of several recipes against the best one, over the seeds that both have.
 
     The best was chosen because it was the best, so it is a little better here than it is: recipes near to it may be
     called different in a few more than 5 of 100 studies.  What is not told apart is not known to be equal.
 
     Args:
-        several: Of each recipe a score for each seed; all of the same seeds.
-        higher: Whether more is better.
+        several: Of each recipe a score by seed.
+        best: The number of the best.
+
+    Returns:
+        None for the best, and for those that share no seed with it.
     """
-    means = [float(np.mean(values)) for values in several]
-    best = int(np.argmax(means) if higher else np.argmin(means))
-    found = [None if i == best else paired(values, several[best]) for i, values in enumerate(several)]
+    found: list[Against | None] = []
+    for i, values in enumerate(several):
+        both = [seed for seed in values if seed in several[best]]
+        theirs = [several[best][seed] for seed in both]
+        found.append(paired([values[seed] for seed in both], theirs) if both and i != best else None)
     known = [one.p for one in found if one is not None and not math.isnan(one.p)]
     corrected = iter(holm(known))
-    return best, [
-        one if one is None or math.isnan(one.p) else Against(one.difference, one.low, one.high, one.p, next(corrected))
-        for one in found
-    ]
+    return [one if one is None or math.isnan(one.p) else replace(one, corrected=next(corrected)) for one in found]

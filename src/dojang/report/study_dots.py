@@ -11,9 +11,9 @@ from rich.cells import cell_len
 from dojang.report.study_words import aside, figures, keys, told
 from dojang.report.svg import brief
 from dojang.report.text import Words
-from dojang.study.looks import ALIKE, BEST, NONE, OPEN, Scale, half, mark, scale
+from dojang.study.looks import ALIKE, BEST, NONE, OPEN, Scale, mark, scale
 from dojang.study.plan import Plan
-from dojang.study.results import Line
+from dojang.study.results import Line, half
 from dojang.study.slices import Slice, slices
 
 # units of a drawing: a row and what each further cell adds to it, an axis of numbers, a column of a name

@@ -9,9 +9,9 @@ from typing import Any
 from dojang.data.manifest import plain
 from dojang.report.study_words import aside, keys, told
 from dojang.report.text import Words, number
-from dojang.study.looks import NONE, REST, Scale, half, mark, scale, worded
+from dojang.study.looks import NONE, REST, Scale, mark, scale, worded
 from dojang.study.plan import Plan
-from dojang.study.results import Line
+from dojang.study.results import Line, half
 from dojang.study.squares import heat_map
 
 #: how strong a colour must be for white letters on it, on a white page, and for black ones on a dark page

@@ -14,9 +14,9 @@ from dojang.report.svg import brief
 from dojang.report.text import Words
 from dojang.study.axes import Axis, axis
 from dojang.study.dimensions import dimensions
-from dojang.study.looks import ALIKE, BEST, NONE, Scale, half, mark, scale, with_interval
+from dojang.study.looks import ALIKE, BEST, NONE, Scale, mark, scale, with_interval
 from dojang.study.plan import Plan
-from dojang.study.results import Line
+from dojang.study.results import Line, half
 
 #: lines that are drawn, the best ones; up to how many the keyboard goes to each
 LINES, STOPS = 400, 60

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from dojang.data.manifest import plain
 from dojang.report.text import Words, number
-from dojang.study.looks import ALIKE, BEST, NONE, OPEN, REST, half, mark, why, worded
-from dojang.study.results import Line
+from dojang.study.looks import ALIKE, BEST, NONE, OPEN, REST, mark, why, worded
+from dojang.study.results import Line, half
 
 #: marks in the order in which they are explained
 ORDER = (BEST, ALIKE, OPEN, REST, NONE)

@@ -30,8 +30,12 @@ class Series:
     points: tuple[tuple[float, Line], ...] = ()
 
     def best(self, higher: bool) -> tuple[float, Line] | None:
-        """The point with the best mean; None where no run was finished."""
+        """The point with the best mean; None where no run was finished.
+
+        A rate at which some runs broke off is the best only where no rate is without: its mean is that of lucky seeds.
+        """
         done = [point for point in self.points if point[1].values]
+        done = [point for point in done if not point[1].failed] or done
         return max(done, key=lambda point: point[1].mean if higher else -point[1].mean, default=None)
 
     @property

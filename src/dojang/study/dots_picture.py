@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from dojang.study import canvas
 from dojang.study.canvas import DIM, FAINT, INK, SIZE, names, wide, write
-from dojang.study.looks import ALIKE, BEST, NONE, OPEN, REST, Scale, aside, half, mark, scale, worded
+from dojang.study.looks import ALIKE, BEST, NONE, OPEN, REST, Scale, aside, mark, scale, worded
 from dojang.study.plan import Plan
-from dojang.study.results import Line
+from dojang.study.results import Line, half
 from dojang.study.slices import Slice, slices
 from dojang.tasks.classify.letters import Drawn
 from dojang.tasks.classify.pictures import png

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from dojang.study import canvas
 from dojang.study.canvas import DIM, OUTLINES, SIZE, names, wide, write
-from dojang.study.looks import NONE, Scale, aside, half, mark, scale, worded
+from dojang.study.looks import NONE, Scale, aside, mark, scale, worded
 from dojang.study.plan import Plan
-from dojang.study.results import Line
+from dojang.study.results import Line, half
 from dojang.study.squares import HeatMap, Panel, heat_map
 from dojang.tasks.classify.pictures import png
 

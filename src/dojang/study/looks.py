@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dojang.study.plan import higher
-from dojang.study.results import Line
+from dojang.study.results import Line, half
 from dojang.study.ticks import log_ticks, ticks
 
 #: losses, and listed numbers, of which the largest is more than so many times the smallest lie on a log axis
@@ -35,13 +35,6 @@ def mark(line: Line, seeds: int) -> str:
     if line.told == "not told apart":
         return ALIKE
     return REST if line.told == "worse" or seeds == 1 else OPEN
-
-
-def half(line: Line) -> float | None:
-    """Half of the interval; None where there is none."""
-    if line.over is None or not math.isfinite(line.over.high - line.over.low):
-        return None
-    return (line.over.high - line.over.low) / 2
 
 
 def why(line: Line) -> str:

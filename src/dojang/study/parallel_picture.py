@@ -10,9 +10,9 @@ from dojang.study import canvas
 from dojang.study.axes import Axis, axis
 from dojang.study.canvas import DIM, FAINT, INK, SIZE, names, wide, write
 from dojang.study.dimensions import dimensions
-from dojang.study.looks import ALIKE, BEST, NONE, OPEN, REST, Scale, half, mark, scale, with_interval, without
+from dojang.study.looks import ALIKE, BEST, NONE, OPEN, REST, Scale, mark, scale, with_interval, without
 from dojang.study.plan import Plan
-from dojang.study.results import Line
+from dojang.study.results import Line, half
 from dojang.tasks.classify.letters import Drawn
 from dojang.tasks.classify.pictures import png
 

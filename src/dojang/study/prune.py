@@ -27,16 +27,16 @@ def hopeless(folder: Path, row: Mapping[str, float], steps: int, score: str) -> 
         score: As in results.csv.
     """
     column = "val/loss" if score == "log_loss" else f"val/{score if score in _MEASURED else 'top1'}"
-    share = row["step"] / steps
-    if share < EARLIEST or share >= 1 or column not in row:
+    step = round(row["step"])
+    if step < EARLIEST * steps or step >= steps or column not in row:
         return False
     sign = -1 if column == "val/loss" else 1
-    own = _best(folder, column, share, sign)
+    own = _best(folder, column, step, steps, sign)
     mine = max([sign * row[column], *([] if own is None else [own])])
     others = [
         best
         for path in folder.parent.parent.glob(f"*/*/{names.RESULTS}")
-        if path.parent != folder and (best := _best(path.parent, column, share, sign)) is not None
+        if path.parent != folder and (best := _best(path.parent, column, step, steps, sign)) is not None
     ]
     return len(others) >= FEWEST and mine < statistics.median(others)
 
@@ -44,22 +44,25 @@ def hopeless(folder: Path, row: Mapping[str, float], steps: int, score: str) -> 
 _MEASURED = ("top1", "balanced_accuracy", "macro_f1")
 
 
-def _best(folder: Path, column: str, share: float, sign: int) -> float | None:
-    """The best of a run up to a share of its training; None where it has not come as far."""
+def _best(folder: Path, column: str, step: int, steps: int, sign: int) -> float | None:
+    """The best of a run up to the share ``step / steps`` of its training; None where it has not come as far."""
     try:
         rows = read_table(folder / names.RESULTS)
         total = _total(folder)
     except (OSError, ValueError):
         return None
-    if total is None or not rows or column not in rows[0] or float(rows[-1]["step"]) < share * total:
+    if total is None or not rows or column not in rows[0]:
         return None
-    values = [sign * float(row[column]) for row in rows if float(row["step"]) <= share * total and row[column]]
-    return max(values, default=None)
+    # in whole numbers: a share that is rounded would leave out the row that it was made of
+    made = [(round(float(row["step"])) * steps, row[column]) for row in rows]
+    if made[-1][0] < step * total:
+        return None
+    return max((sign * float(value) for at, value in made if at <= step * total and value), default=None)
 
 
-def _total(folder: Path) -> float | None:
+def _total(folder: Path) -> int | None:
     """The steps that a run has in all, from its last row of steps.csv: so many at this share."""
     rows = read_table(folder / names.STEPS)
     if not rows or not float(rows[-1]["progress"]):
         return None
-    return float(rows[-1]["step"]) / float(rows[-1]["progress"])
+    return round(float(rows[-1]["step"]) / float(rows[-1]["progress"]))

@@ -14,6 +14,7 @@ from dojang import files
 from dojang.data.manifest import csv_line
 from dojang.errors import ConfigError
 from dojang.metrics.against import Against, all_against
+from dojang.metrics.intervals import student
 from dojang.metrics.repeats import Repeats, repeats
 from dojang.runs import folder as run_folder
 from dojang.runs import validate
@@ -72,7 +73,7 @@ class Line:
         values: Its score by seed, of the runs that were finished.
         over: Mean, deviation and interval over them; None for fewer than two.
         failed, pruned: How many runs.
-        against: It beside the best one; None for the best, and where they share fewer than two seeds.
+        against: It beside the best one, over the seeds that both have; None for the best, and where they share none.
         best: Whether it has the best mean.
         others: Means of the other scores, by "split/score".
         seconds: That a run took in the mean.
@@ -153,27 +154,23 @@ def lines(plan: Plan, judge: str, cells: Sequence[Cell], found: Mapping[tuple[in
     made: list[tuple[Cell, dict[int, float], list[Row]]] = []
     for cell in cells:
         own = [found[cell.number, seed] for seed in plan.seeds if (cell.number, seed) in found]
-        scored = ((one.seed, one.score(judge, plan.score)) for one in own)
+        scored = ((one.seed, one.score(judge, plan.score)) for one in own if one.status == "done")
         values = {seed: score for seed, score in scored if score is not None and math.isfinite(score)}
-        made.append((cell, values, own))
-    # only cells with all their seeds can be best, where there is one: luck is worth more in few runs
-    whole = [i for i, (_, values, _) in enumerate(made) if len(values) == len(plan.seeds)]
-    ranked = whole or [i for i, (_, values, _) in enumerate(made) if values]
+        # where hopeless runs were stopped, those that were let through are the lucky ones
+        made.append((cell, {} if any(one.status == "pruned" for one in own) else values, own))
     best, beside = -1, dict[int, Against | None]()
-    if ranked:
-        seeds = [seed for seed in plan.seeds if all(seed in made[i][1] for i in ranked)]
-        if whole:
-            place, found_ = all_against(
-                [[made[i][1][seed] for seed in seeds] for i in ranked], higher=higher(plan.score)
-            )
-            best, beside = ranked[place], dict(zip(ranked, found_, strict=True))
-        else:
-            sign = 1 if higher(plan.score) else -1
-            best = max(ranked, key=lambda i: sign * sum(made[i][1].values()) / len(made[i][1]))
+    # luck is worth more in few runs: only cells with all their seeds can be best, or with the most that any cell has
+    most = max((len(values) for _, values, _ in made), default=0)
+    if most:
+        sign = 1 if higher(plan.score) else -1
+        ranked = [i for i, (_, values, _) in enumerate(made) if len(values) == most]
+        best = max(ranked, key=lambda i: sign * sum(made[i][1].values()) / most)
+        beside = dict(enumerate(all_against([values for _, values, _ in made], best)))
     found_lines = []
     for i, (cell, values, own) in enumerate(made):
         done = [one for one in own if one.status == "done"]
-        names = dict.fromkeys(name for one in done for name in one.scores)
+        whole = done if not any(one.status == "pruned" for one in own) else []
+        names = dict.fromkeys(name for one in whole for name in one.scores)
         found_lines.append(
             Line(
                 cell,
@@ -279,6 +276,18 @@ def spread(one: Line) -> tuple[str, str]:
     return f"{one.over.mean:.4f}, sd {one.over.sd:.4f}", interval
 
 
+def half(one: Line) -> float | None:
+    """Half of Student's 95 % interval over the seeds; None where there is none.
+
+    Of an interval that would reach beyond the best or worst possible score, low and high are cut off there, and half of
+    what is left would be too little.
+    """
+    if one.over is None or math.isnan(one.over.low):
+        return None
+    n = len(one.over.values)
+    return student(0.95, n - 1) * one.over.sd / math.sqrt(n)
+
+
 def beside(one: Line) -> str:
     """A cell beside the best, in words."""
     if one.against is None or math.isnan(one.against.difference):
@@ -302,7 +311,10 @@ def closing(plan: Plan, judge: str, made: Sequence[Line]) -> str:
     if any(one.failed for one in made):
         said.append("Runs that failed are in runs.csv with their errors.")
     if any(one.pruned for one in made):
-        said.append("Runs that were stopped as hopeless are in no figure here.")
+        said.append(
+            "Runs that were stopped as hopeless are in no figure here, and neither are the others of their "
+            "combinations: those that were let through would be the lucky ones."
+        )
     return " ".join(said)
 
 

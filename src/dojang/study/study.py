@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,16 @@ from dojang.study.plan import Cell, Plan, layer, read_file
 from dojang.study.results import Row
 from dojang.study.underway import Underway
 from dojang.study.work import Job, Outcome, finished
-from dojang.train.guard import Stopped
+from dojang.train.guard import Stop, Stopped
 from dojang.train.log import Reporter, Silent
 from dojang.train.precision import device_named
 
 #: what a study folder holds, beside its runs
 PLAN, STATE, SPLITS, LOCK = "study.yaml", "state.json", "splits.csv", ".lock"
+#: what a cell's folder says of itself, beside its runs
+CELL = "cell.json"
+# options that may name a file or a folder
+_PLACES = ("data_root", "splits", "pretrained", "model")
 FORMAT = 1
 SEED = run_folder.SEED
 
@@ -46,6 +51,7 @@ class Settings:
         device: Where the runs are trained.
         source: The study file it began from; "" for one made of flags.
         digest: Of that file.
+        prune: Whether runs that are hopeless are stopped.
     """
 
     data: str
@@ -54,6 +60,7 @@ class Settings:
     device: str
     source: str = ""
     digest: str = ""
+    prune: bool = False
 
 
 def at_once(jobs: int | None, count: int, device: str) -> int:
@@ -72,14 +79,7 @@ def table(folder: Path) -> tuple[Plan, Settings, list[results.Line]]:
     """What a study found so far, best first. Raises C281 where the folder is no study."""
     plan, settings = load(folder)
     ended = _Ended(folder, plan, settings, Silent())
-    cells = plan.cells()
-    if plan.search:
-        while len(more := plan.cells(ended.means())) > len(cells):
-            cells = more
-    for cell in cells:
-        for seed in plan.seeds:
-            ended.knows(cell, seed)
-    return plan, settings, results.lines(plan, settings.judge, cells, ended.rows)
+    return plan, settings, results.lines(plan, settings.judge, ended.cells(), ended.rows)
 
 
 def begin(
@@ -109,16 +109,16 @@ def begin(
     Raises:
         ConfigError: C280 for a plan without data; C250 for an engine that is not installed.
         DataError: Of the data.
-        TrainError: T320 when stopped by a signal; ``resume`` goes on.
+        TrainError: T320 when stopped by a signal; ``resume`` goes on. C284 where no run could be finished.
     """
-    reporter = reporter or Silent()
+    reporter, plan = reporter or Silent(), _absolute(plan)
     if plan.trains and not plan.data:
         raise ConfigError("C280", "the study names no data.", fix="dojang study FILE DATA")
     where = str(device_named(device))
     side_by_side = at_once(jobs, plan.count * len(plan.seeds), where)
     threads = threads_of(side_by_side)
     judge, splits = _judged(plan, divided(plan, threads, reporter)) if plan.trains else ("", "")
-    settings = Settings(_place(plan.data), judge, threads, where, *_source(source))
+    settings = Settings(_place(plan.data), judge, threads, where, *_source(source), prune=prune)
     place = folders.numbered(run_folder.outside(project, plan.data), name)
     if splits:
         files.write_text(place / SPLITS, splits)
@@ -157,7 +157,7 @@ def resume(
             fix=f"dojang study --resume {shlex.quote(str(place))} --as-begun; or begin another study.",
         )
     count = at_once(jobs, plan.count * len(plan.seeds), settings.device)
-    return _carry(place, plan, settings, count, engine, prune, reporter or Silent(), retry)
+    return _carry(place, plan, settings, count, engine, prune or settings.prune, reporter or Silent(), retry)
 
 
 def load(folder: Path) -> tuple[Plan, Settings]:
@@ -233,10 +233,12 @@ def _carry(
         ended = _Ended(place, plan, settings, reporter, retry)
         try:
             while True:
-                cells = plan.cells(ended.means())
+                cells = ended.cells()
                 todo = [one for one in jobs_of(place, plan, settings, cells, prune) if not ended.knows(one[0], one[1])]
                 if not todo or stop.signal:
                     break
+                for cell in {cell.number: cell for cell, _, _ in todo}.values():
+                    files.write_json(place / cell.folder / CELL, _said_of(plan, cell))
                 jobs = [job for _, _, job in todo]
                 later = len(plan.seeds) * (plan.count - len(cells))
                 ended.underway.begin([Path(job.folder) for job in jobs], later)
@@ -253,33 +255,39 @@ def _carry(
         finally:
             reporter.end()
         if stop.signal:
-            raise _stopped(place, stop.signal)
+            raise _stopped(place, stop.signal, engine)
         if plan.trains:
             pictures.write(place, plan, settings.judge, results.write(place, plan, settings.judge, cells, ended.rows))
-        if plan.inside:
-            _look(place, plan, cells, reporter)
         try:
+            if plan.inside:
+                _look(place, plan, cells, reporter, stop)
             drawings.carry_out(drawings.Scene(place, plan, settings, cells, ended.rows, reporter, stop))
         except Stopped as stopped:
-            raise _stopped(place, stopped.signal) from None
+            raise _stopped(place, stopped.signal, engine) from None
+        if stop.signal:
+            raise _stopped(place, stop.signal, engine)
+    ended.must_have_one()
     return place
 
 
-def _stopped(place: Path, number: int) -> TrainError:
+def _stopped(place: Path, number: int, engine: str) -> TrainError:
     """Says how to go on after a signal."""
+    how = "" if engine == "processes" else f" --engine {engine}"
     error = TrainError(
         "T320",
         f"stopped by {'Ctrl-C' if number == 2 else f'signal {number}'}; what was done is kept.",
-        fix=f"dojang study --resume {shlex.quote(str(place))}",
+        fix=f"dojang study --resume {shlex.quote(str(place))}{how}",
     )
     error.exit_code = 128 + number
     return error
 
 
-def _look(place: Path, plan: Plan, cells: list[Cell], reporter: Reporter) -> None:
+def _look(place: Path, plan: Plan, cells: list[Cell], reporter: Reporter, stop: Stop) -> None:
     """What happens inside the networks of the first seed, cell by cell, and a picture of them all."""
     found = {}
     for cell in cells:
+        if stop.signal:
+            raise Stopped(stop.signal)
         folder = place / cell.folder / SEED.format(plan.seeds[0])
         if finished(folder):
             found[cell.name] = inside(folder)
@@ -302,11 +310,37 @@ class _Ended:
             if row.status == "pruned" or (row.status == "failed" and not retry):
                 self.rows[key] = row
 
+    def cells(self) -> list[Cell]:
+        """Those that are known: of a grid all, of a search those that follow from the scores of the ones before.
+
+        Raises:
+            ConfigError: C282 where runs of a cell were begun with other values than the plan has for it now.
+        """
+        found: list[Cell] = []
+        while len(more := self.plan.cells(self.means())) > len(found):
+            for cell in more[len(found) :]:
+                _same(self.place, self.plan, cell)
+                for seed in self.plan.seeds:
+                    self.knows(cell, seed)
+            found = more
+        return found
+
+    def must_have_one(self) -> None:
+        """Raise C284 where there are runs, and not one of them was finished."""
+        first = next((row for row in self.rows.values() if row.status == "failed"), None)
+        if first and not any(row.status == "done" for row in self.rows.values()):
+            raise TrainError(
+                "C284",
+                f"no run of the study was finished; of {first.name}, seed {first.seed}, is said: {first.error[:300]}",
+                context=f"All that was said is in {self.place / results.RUNS}.",
+                fix=f"put it right, then dojang study --resume {shlex.quote(str(self.place))} --retry",
+            )
+
     def knows(self, cell: Cell, seed: int) -> bool:
         """Whether a run has come to its end; one that failed is tried again only where that is asked for, one that was
         stopped as hopeless is not."""
         key = cell.number, seed
-        if key not in self.rows:
+        if key not in self.rows or self.rows[key].status == "failed":
             folder = self.place / cell.folder / SEED.format(seed)
             if finished(folder):
                 self.rows[key] = results.row(self.place, self.plan, cell, seed, Outcome("done"))
@@ -339,13 +373,15 @@ class _Ended:
         return f"; about {duration(left)} left" if left else ""
 
     def means(self) -> list[float | None]:
-        """The mean score of each cell all of whose runs have come to their end, in order."""
+        """The mean score of each cell all of whose runs have come to their end, in order; None where one of them has no
+        score: the others would be its lucky ones."""
         found: list[float | None] = []
         number = 1
         while all((number, seed) in self.rows for seed in self.plan.seeds):
-            values = [self.rows[number, seed].score(self.settings.judge, self.plan.score) for seed in self.plan.seeds]
+            own = [self.rows[number, seed] for seed in self.plan.seeds]
+            values = [row.score(self.settings.judge, self.plan.score) if row.status == "done" else None for row in own]
             known = [value for value in values if value is not None]
-            found.append(sum(known) / len(known) if known else None)
+            found.append(sum(known) / len(known) if len(known) == len(values) else None)
             number += 1
         return found
 
@@ -366,6 +402,52 @@ def duration(seconds: float) -> str:
         if seconds < 5400
         else f"{seconds / 3600:.1f} h"
     )
+
+
+def _said_of(plan: Plan, cell: Cell) -> dict[str, Any]:
+    return {"format": FORMAT, "options": layer({**plan.recipe, **cell.changes})}
+
+
+def _same(place: Path, plan: Plan, cell: Cell) -> None:
+    """Refuse runs that were begun with other options than their cell has."""
+    path = place / cell.folder / CELL
+    if not path.exists():
+        return
+    try:
+        had = json.loads(files.read_text(path))["options"]
+        # as JSON gives them back
+        has = json.loads(json.dumps(_said_of(plan, cell)["options"]))
+        other = sorted(name for name in {*had, *has} if had.get(name) != has.get(name))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError("C223", f"{str(path)!r} is not as dojang wrote it: {error}.") from None
+    if other:
+        raise ConfigError(
+            "C282",
+            f"{str(place / cell.folder)!r} was begun with {other[0]} {had.get(other[0])!r}; the plan has "
+            f"{has.get(other[0])!r} for it now.",
+            context="The plan was changed, or a search draws otherwise with this version of Optuna.",
+            fix=f"undo the change in {place / PLAN}; or begin another study.",
+        )
+
+
+def _absolute(plan: Plan) -> Plan:
+    """The plan with the whole way to files and folders that are named from here: it may go on from elsewhere."""
+
+    def whole(name: str, value: Any) -> Any:
+        if name not in _PLACES or not isinstance(value, str):
+            return value
+        path, is_, rest = value.partition(".py:")
+        path += ".py" if is_ else ""
+        # a word such as "auto" or the name of a network is none, whatever lies here
+        named = bool(is_ if name == "model" else name == "data_root" or Path(path).suffix or "/" in path)
+        return f"{Path(path).absolute()}{':' if is_ else ''}{rest}" if named and Path(path).exists() else value
+
+    def all_of(given: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: whole(name, value) for name, value in given.items()}
+
+    variants = {name: all_of(one) for name, one in plan.variants.items()}
+    grid = {name: tuple(whole(name, value) for value in values) for name, values in plan.grid.items()}
+    return dataclasses.replace(plan, recipe=all_of(plan.recipe), variants=variants, grid=grid)
 
 
 def _place(data: str) -> str:

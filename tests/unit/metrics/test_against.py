@@ -39,9 +39,9 @@ def test_all_of_them_beside_the_best() -> None:
     draw = np.random.default_rng(0)
     base = draw.normal(0.9, 0.01, 6)
     several = [base - 0.05 + draw.normal(0, 0.002, 6), base, base + draw.normal(0, 0.02, 6) - 0.001, base[::-1] - 0.3]
-    best, found = all_against([one.tolist() for one in several], higher=True)
-    means = [one.mean() for one in several]
-    assert best == int(np.argmax(means)) and found[best] is None
+    best = int(np.argmax([one.mean() for one in several]))
+    found = all_against([dict(enumerate(one.tolist())) for one in several], best)
+    assert found[best] is None
     others = [i for i in range(4) if i != best]
     p = [float(stats.ttest_rel(several[i], several[best]).pvalue) for i in others]
     # Holm by hand: the smallest times three, the next times two, never falling
@@ -53,4 +53,14 @@ def test_all_of_them_beside_the_best() -> None:
         one = found[i]
         assert one is not None and one.corrected == pytest.approx(corrected[i], rel=1e-6)
         assert one.told_apart == (corrected[i] < 0.05)
-    assert all_against([[0.1, 0.2], [0.3, 0.4]], higher=False)[0] == 0
+
+
+def test_each_is_held_against_the_best_over_the_seeds_that_both_have() -> None:
+    best = {0: 0.9, 1: 0.91, 2: 0.93, 3: 0.9}
+    one_less, another = {0: 0.8, 2: 0.85, 3: 0.84}, {5: 0.7}
+    found = all_against([one_less, best, another, {0: 0.7}], 1)
+    assert found[0] is not None and found[0].p == paired([0.8, 0.85, 0.84], [0.9, 0.93, 0.9]).p
+    # those without a p are not counted among the comparisons
+    assert found[0].corrected == pytest.approx(found[0].p)
+    assert found[1] is None and found[2] is None
+    assert found[3] is not None and math.isnan(found[3].p) and found[3].difference == pytest.approx(-0.2)

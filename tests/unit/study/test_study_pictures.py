@@ -173,7 +173,7 @@ def test_lines_without_a_score_end_before_it() -> None:
     figure = parallel_picture.figure(plan, "val", lines_of(plan, told))
     ends = {one.get_gid(): one.get_xdata()[-1] for one in figure.axes[0].lines if str(one.get_gid()).startswith("cell")}
     assert ends["cell none"] < ends["cell best"] == ends["cell rest"]
-    assert "1 without a score: 1 failed" in texts(figure)
+    assert "2 without a score: 1 failed, 1 stopped" in texts(figure)
     widths = {one.get_gid(): one.get_linewidth() for one in figure.axes[0].lines if one.get_gid()}
     assert widths["cell best"] > widths["cell alike"] > widths["cell rest"]
 
