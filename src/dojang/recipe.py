@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 import sys
 import types
 import typing
@@ -18,6 +19,12 @@ from typing import Any
 from dojang.errors import ConfigError, did_you_mean
 
 _YES, _NO = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+#: letters of a value in a message
+_LONGEST = 200
+_BOUNDED = reprlib.Repr()
+_BOUNDED.maxlevel = 4
+_BOUNDED.maxtuple = _BOUNDED.maxlist = _BOUNDED.maxdict = _BOUNDED.maxset = 10
+_BOUNDED.maxstring = _BOUNDED.maxother = _LONGEST
 _UNITS = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -82,12 +89,8 @@ class Option:
         """
         result = self._convert(value)
         if result is _BAD or not self._allowed(result):
-            text = repr(value)
-            raise ConfigError(
-                "C202",
-                f"{where}: {self.name} cannot be {text}; {self.expects()}."
-                + (did_you_mean(str(value), self.facts["choices"]) if self.facts["choices"] else ""),
-            )
+            meant = did_you_mean(value, self.facts["choices"]) if isinstance(value, str) else ""
+            raise ConfigError("C202", f"{where}: {self.name} cannot be {told(value)}; {self.expects()}.{meant}")
         return result
 
     def expects(self) -> str:
@@ -143,6 +146,20 @@ class Option:
         return True
 
 
+def told(value: Any) -> str:
+    """A value from a file for a message, bounded: a few lines of YAML can hold one without end.
+
+    >>> told("fast"), told([[1, 2], None]), len(told("long" * 100))
+    ("'fast'", '[[1, 2], None]', 200)
+    """
+    try:
+        text = _BOUNDED.repr(value)
+    except ValueError:
+        # Python writes no number of more than 4,300 digits
+        return "a number of very many digits"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
 def options_of(*rooms: type) -> dict[str, Option]:
     """All options of some dataclasses by name; a name that two of them use is an error of ours."""
     found: dict[str, Option] = {}
@@ -164,6 +181,8 @@ def canonical(name: str, known: Mapping[str, Option], where: str) -> str:
     Raises:
         ConfigError: C201 for a name nobody knows, with the nearest one.
     """
+    # a name from YAML or Python may be a number, a date, None
+    name = str(name)
     word = name.lstrip("-").replace("-", "_")
     if word in known:
         return word

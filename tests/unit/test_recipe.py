@@ -199,7 +199,7 @@ def test_values_from_python_yaml_and_the_shell(name: str, given_: Any, value: An
     ],
 )
 def test_what_is_refused_and_what_is_expected(name: str, given_: Any, expected: str) -> None:
-    assert refused(name, given_) == f"ConfigError[C202]: test: {name} cannot be {given_!r}; {expected}"
+    assert refused(name, given_) == f"ConfigError[C202]: test: {name} cannot be {recipe.told(given_)}; {expected}"
 
 
 BOUNDS = st.floats(-100, 100)
@@ -425,3 +425,23 @@ def test_the_code_of_yaml_is_never_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="C207"):
         loads(f"name: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{mark}]]\n")
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", [1, True, None, datetime.date(2024, 1, 2)])
+def test_c201_for_names_from_python_that_are_no_words(name: Any) -> None:
+    with pytest.raises(ConfigError) as caught:
+        recipe.read({name: 2}, KNOWN, "test")
+    assert caught.value.code == "C201" and f"unknown option {str(name)!r} in test" in str(caught.value)
+
+
+def test_c202_tells_a_value_without_end_in_a_few_words() -> None:
+    assert "steps cannot be 'fast'; expected" in refused("steps", "fast")
+    value: Any = "x"
+    for _ in range(9):
+        value = [value] * 10
+    # of ten thousand million letters, and of more digits than Python writes
+    assert len(refused("loss", value)) < 500
+    assert len(refused("name", {"a": value})) < 500
+    assert "steps cannot be a number of very many digits" in refused("steps", 16**5000)
+    assert len(refused("loss", "x" * 100_000)) < 500
+    assert "cannot be 'bcee'; expected one of bce, cross-entropy. Did you mean 'bce'?" in refused("loss", "bcee")

@@ -39,6 +39,8 @@ def show_text(name: str) -> None:
 def begin(what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Read the plan, show it, carry it out."""
     grid = _grid(own["grid"])
+    # their flags have none: beside --resume it counts whether they were given
+    own = {**own, "project": own["project"] or "runs/study", "device": own["device"] or "auto"}
     source: Path | None = None
     if grid and data is None and not _is_file(what) and what not in named.names():
         made, called = (
@@ -182,12 +184,14 @@ def _show_cost(made: Plan, own: Mapping[str, Any]) -> None:
 
 def _grid(words: Sequence[str]) -> dict[str, tuple[Any, ...]]:
     """From ``field=a,b``; numbers of a list are joined by +, as in conv_dims=32+64,64."""
-    found = {}
+    found: dict[str, tuple[Any, ...]] = {}
     for word in words:
         name, is_, text = word.partition("=")
         if not is_ or not text:
             raise ConfigError("C200", f"--grid is {word!r}; expected a field and its values.", fix="--grid lr=0.1,0.01")
         own = canonical(name, OPTIONS, "--grid")
+        if own in found:
+            raise ConfigError("C200", f"--grid gives {own} twice.", fix=f"--grid {own}=A,B")
         found[own] = tuple(OPTIONS[own].read(one.replace("+", ","), "--grid") for one in text.split(","))
     return found
 

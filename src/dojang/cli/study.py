@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -34,8 +35,7 @@ def _study(what: str | None, data: str | None, **values: Any) -> None:
         studied.show_text(own["printed"])
         return
     if own["resumed"] is not None:
-        if what is not None or layer or own["grid"] or own["seeds"] is not None:
-            raise ConfigError("C200", "a study that goes on has its plan already.", fix="dojang study --resume STUDY")
+        _only_going_on(what, layer, own)
         studied.resume(own)
         return
     for name, flag in (("retry", "--retry"), ("as_begun", "--as-begun")):
@@ -46,10 +46,25 @@ def _study(what: str | None, data: str | None, **values: Any) -> None:
     studied.begin(what, data, layer, own)
 
 
+def _only_going_on(what: str | None, layer: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+    """Refuse beside --resume what was decided when the study began. Raises C200 naming it."""
+    words: dict[str, Any] = {repr(what): what, **{OPTIONS[name].flag: True for name in layer}}
+    words |= {"--" + name.replace("_", "-"): own[name] for name in _BEGINNING}
+    given = [word for word, value in words.items() if value not in (None, False, ())]
+    if given:
+        raise ConfigError(
+            "C200",
+            f"{given[0]} is for a study that begins; one that goes on has its plan already.",
+            fix="dojang study --resume STUDY",
+        )
+
+
 _OWN = (
     *("list_all", "printed", "resumed", "as_begun", "retry", "grid", "seeds", "jobs", "engine", "prune", "dry_run"),
     *("judge", "score", "project", "name", "device", "as_json"),
 )
+# decided when a study begins
+_BEGINNING = ("grid", "seeds", "dry_run", "judge", "score", "project", "name", "device")
 
 command = Command(
     "study",
@@ -74,9 +89,9 @@ command = Command(
         Flag(["retry", "--retry"], is_flag=True, help="with --resume: runs that failed are tried again"),
         Flag(["list_all", "--list"], is_flag=True, help="the ready-made studies"),
         Flag(["printed", "--print"], metavar="NAME", help="the file of a ready-made study, to be changed"),
-        Flag(["project", "--project"], default="runs/study", help="folder for studies [runs/study]"),
+        Flag(["project", "--project"], metavar="FOLDER", help="folder for studies [runs/study]"),
         Flag(["name", "--name"], metavar="NAME", help="of its folder [that of the file]"),
-        Flag(["device", "--device"], default="auto", help="auto, cpu, cuda or cuda:N"),
+        Flag(["device", "--device"], metavar="NAME", help="auto, cpu, cuda or cuda:N"),
         Flag(["as_json", "--json"], is_flag=True, help="the result as JSON on stdout"),
         *flags(OPTIONS, leave_out=_LEFT_OUT),
     ],

@@ -16,10 +16,12 @@ from typing import Any
 from dojang import files, recipe
 from dojang.data.manifest import plain
 from dojang.errors import ConfigError, DojangError, did_you_mean
+from dojang.recipe import told
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import OPTIONS
-from dojang.study import drawings
+from dojang.study import drawings, entries
 from dojang.study.drawings import Drawing
+from dojang.study.entries import written
 from dojang.study.search import Search
 
 FORMAT = 1
@@ -146,7 +148,8 @@ class Plan:
 
     def as_dict(self) -> dict[str, Any]:
         """What study.yaml holds; :func:`read` gives the plan back."""
-        found: dict[str, Any] = {"format": FORMAT, "title": self.title, "about": self.about, "data": self.data}
+        found: dict[str, Any] = {"format": FORMAT, "title": self.title.strip(), "about": self.about.strip()}
+        found |= {"data": self.data}
         found |= {"recipe": layer(self.recipe), "variants": {name: layer(one) for name, one in self.variants.items()}}
         found |= {"grid": {name: [written(name, value) for value in values] for name, values in self.grid.items()}}
         found |= {"search": self.search.as_dict() if self.search else None, "seeds": list(self.seeds)}
@@ -156,6 +159,10 @@ class Plan:
     def _check(self) -> None:
         if self.search and (self.grid or self.variants):
             raise ConfigError("C280", "a study has a search or a grid with variants, not both.", fix="two studies.")
+        # before anything makes a list of them
+        if self.trains and not 1 <= self.count <= _MOST:
+            what = f"{self.count:,} combinations"
+            raise ConfigError("C280", f"the study has {what}; expected 1 to {_MOST:,}.", fix="fewer values a field.")
         for drawing in self.draw.values():
             drawing.check(self)
         if not self.trains:
@@ -167,9 +174,8 @@ class Plan:
                     fix=f"leave out {what}; or a recipe, variants or a grid.",
                 )
             return
-        if not 1 <= self.count <= _MOST:
-            what = f"{self.count:,} combinations"
-            raise ConfigError("C280", f"the study has {what}; expected 1 to {_MOST:,}.", fix="fewer values a field.")
+        for name, values in self.grid.items():
+            _each_once(name, values)
         for name in {*self.fields, *(name for one in self.variants.values() for name in one), *self.recipe}:
             if name in _OURS:
                 how = {"seed": "seeds: 3", "seeds": "seeds: 3", "threads": "--jobs 1"}.get(name, "leave it out")
@@ -197,8 +203,8 @@ def read_file(path: str | Path) -> Plan:
     """The plan of a study file.
 
     Raises:
-        ConfigError: C221 where it cannot be read; C280 for what is no study; C201 and C202 for fields and values that
-            no recipe has, naming the place.
+        ConfigError: C221 where it cannot be read; C207 for what is no YAML, and for names that are there twice; C280
+            for what is no study; C201 and C202 for fields and values that no recipe has, naming the place.
     """
     try:
         text = files.read_text(path)
@@ -208,13 +214,8 @@ def read_file(path: str | Path) -> Plan:
 
 
 def read(text: str, where: str) -> Plan:
-    """The plan that a study file's text says. Raises as :func:`read_file`."""
-    import yaml
-
-    try:
-        found = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError("C207", f"{where} is not valid YAML: {error}.") from None
+    """The plan that a study file's text says. Raises as :func:`read_file`, and C207 for text that is no YAML."""
+    found = entries.load(text, where)
     if not isinstance(found, dict):
         raise ConfigError("C280", f"{where} is no study.", fix="format: 1, data: digits, grid: {lr: [0.1, 0.01]}")
     for name in found:
@@ -223,35 +224,33 @@ def read(text: str, where: str) -> Plan:
             field_ = str(name) in OPTIONS
             hint = " It is an option of the runs: it belongs under recipe, variants or grid." if field_ else meant
             raise ConfigError("C280", f"unknown entry {str(name)!r} in {where}.{hint}")
-    if isinstance(found.get("format"), int) and found["format"] > FORMAT:
-        raise ConfigError("C213", f"{where} was written by a newer dojang (format {found['format']}).")
+    number = found.get("format", FORMAT)
+    if isinstance(number, bool) or not isinstance(number, int) or number < FORMAT:
+        raise ConfigError("C280", f"{where}: format is {told(number)}; expected {FORMAT}.", fix=f"format: {FORMAT}")
+    if number > FORMAT:
+        raise ConfigError("C213", f"{where} was written by a newer dojang (format {told(number)}).")
     tables = {name: _table(found.get(name), f"{where}, {name}") for name in ("recipe", "variants", "grid", "draw")}
-    variants = {
-        str(name): recipe.read(_table(one, f"{where}, variant {name}"), OPTIONS, f"{where}, variant {name}")
-        for name, one in tables["variants"].items()
-    }
+    variants = {str(name): _layer(one, f"{where}, variant {name}") for name, one in tables["variants"].items()}
     grid = {}
-    for name, values in tables["grid"].items():
-        own = recipe.canonical(str(name), OPTIONS, f"{where}, grid")
+    for name, values in entries.fields(tables["grid"], f"{where}, grid").items():
         if not isinstance(values, list) or not values:
-            raise ConfigError("C280", f"{where}, grid: {name} is {values!r}; expected values.", fix=f"{name}: [A, B]")
-        grid[own] = tuple(OPTIONS[own].read(value, f"{where}, grid") for value in values)
-        if len(set(map(repr, grid[own]))) < len(grid[own]):
-            raise ConfigError("C280", f"{where}, grid: {name} has the same value twice.")
-    given = found.get("search")
+            what = f"{where}, grid: {name} is {told(values)}; expected values."
+            raise ConfigError("C280", what, fix=f"{name}: [A, B]")
+        grid[name] = tuple(OPTIONS[name].read(value, f"{where}, grid") for value in values)
+    given, score = found.get("search"), one_of(found.get("score"), SCORES, f"{where}, score")
     return Plan(
         data=_word(found.get("data"), f"{where}, data"),
-        recipe=recipe.read(tables["recipe"], OPTIONS, f"{where}, recipe"),
+        recipe=_layer(tables["recipe"], f"{where}, recipe"),
         variants=variants,
         grid=grid,
         search=None if given is None else Search.read(_table(given, f"{where}, search"), f"{where}, search"),
         seeds=seeds_of(found.get("seeds", 3), where),
         judge=one_of(found.get("judge"), CHOICES["judge"], f"{where}, judge"),
-        score=one_of(found.get("score") or "top1", SCORES, f"{where}, score") or "top1",
-        inside=bool(found.get("inside", False)),
+        score=score or "top1",
+        inside=_switch(found.get("inside"), f"{where}, inside"),
         draw=drawings.read(tables["draw"], f"{where}, draw"),
-        title=_word(found.get("title"), f"{where}, title"),
-        about=_word(found.get("about"), f"{where}, about"),
+        title=_word(found.get("title"), f"{where}, title").strip(),
+        about=_word(found.get("about"), f"{where}, about").strip(),
     )
 
 
@@ -275,10 +274,12 @@ def seeds_of(value: Any, where: str) -> tuple[int, ...]:
     """
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1000:
         return tuple(range(value))
-    whole = isinstance(value, list) and value and all(isinstance(one, int) and 0 <= one < 2**31 for one in value)
-    if whole and len(set(value)) == len(value):
-        return tuple(value)
-    raise ConfigError("C280", f"{where}: seeds is {value!r}; expected their number, or a list of them.", fix="seeds: 3")
+    given = value if isinstance(value, list) else []
+    whole = all(isinstance(one, int) and not isinstance(one, bool) and 0 <= one < 2**31 for one in given)
+    if given and whole and len(set(given)) == len(given):
+        return tuple(given)
+    what = f"{where}: seeds is {told(value)}; expected their number, or a list of them."
+    raise ConfigError("C280", what, fix="seeds: 3")
 
 
 def shown(value: Any) -> str:
@@ -305,30 +306,44 @@ def _table(value: Any, where: str) -> dict[Any, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ConfigError("C280", f"{where} is {value!r}; expected lines of 'name: value'.")
+        raise ConfigError("C280", f"{where} is {told(value)}; expected lines of 'name: value'.")
     return value
 
 
 def _word(value: Any, where: str) -> str:
     if value is not None and not isinstance(value, str):
-        raise ConfigError("C280", f"{where} is {value!r}; expected words.")
-    return (value or "").strip()
+        raise ConfigError("C280", f"{where} is {told(value)}; expected words.")
+    return value or ""
+
+
+def _switch(value: Any, where: str) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise ConfigError("C280", f"{where} is {told(value)}; expected true or false.")
+    return bool(value)
+
+
+def _layer(value: Any, where: str) -> dict[str, Any]:
+    return recipe.read(entries.fields(_table(value, where), where), OPTIONS, where)
+
+
+def _each_once(name: str, values: Sequence[Any]) -> None:
+    """Refuse a value that is there twice. Raises C280."""
+    seen: set[str] = set()
+    for value in values:
+        # Python may give 1 and 1.0, which the study's file could not tell apart
+        key = repr(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
+        if key in seen:
+            what = f"grid: {name} has the same value twice: {told(value)}."
+            raise ConfigError("C280", what, fix="leave one of them.")
+        seen.add(key)
 
 
 def one_of(value: Any, known: Sequence[str], where: str) -> str | None:
     """A word that must be one of some; None stays. Raises C280."""
     if value is None or value in known:
         return None if value is None else str(value)
-    raise ConfigError(
-        "C280", f"{where} is {value!r}; expected one of {', '.join(known)}.{did_you_mean(str(value), known)}"
-    )
-
-
-def written(name: str, value: Any) -> Any:
-    """The value of an option as YAML and JSON can hold it, such that reading it gives it back."""
-    if OPTIONS[name].facts["unit"] == "duration" and value is not None:
-        return f"{value!r}s"
-    return list(value) if isinstance(value, tuple) else value
+    meant = did_you_mean(value, known) if isinstance(value, str) else ""
+    raise ConfigError("C280", f"{where} is {told(value)}; expected one of {', '.join(known)}.{meant}")
 
 
 def layer(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import numpy as np
 
 from dojang import seeds
 from dojang.errors import ConfigError, did_you_mean
-from dojang.recipe import canonical
+from dojang.recipe import told
 from dojang.runs.recipe import OPTIONS
+from dojang.study.entries import fields, written
 
 METHODS = ("random", "tpe")
 #: cells that are drawn at a time by what came before
@@ -74,23 +75,26 @@ class Search:
                 raise ConfigError("C280", f"unknown entry {str(name)!r} in {where}.{meant}")
         method, trials, seed = found.get("method", "random"), found.get("trials", 20), found.get("seed", 0)
         if method not in METHODS:
-            meant = did_you_mean(str(method), METHODS)
-            raise ConfigError("C280", f"{where}: method is {method!r}; expected random or tpe.{meant}")
+            meant = did_you_mean(method, METHODS) if isinstance(method, str) else ""
+            raise ConfigError("C280", f"{where}: method is {told(method)}; expected random or tpe.{meant}")
         for name, value, least in (("trials", trials, 1), ("seed", seed, 0)):
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise ConfigError("C280", f"{where}: {name} is {value!r}; expected a whole number from {least}.")
+                raise ConfigError("C280", f"{where}: {name} is {told(value)}; expected a whole number from {least}.")
         space = found.get("space")
         if not isinstance(space, dict) or not space:
             example = "space: {lr: {low: 1e-4, high: 0.1, log: true}}"
-            raise ConfigError("C280", f"{where}: space is {space!r}; expected a field and its values.", fix=example)
-        return cls(method, trials, seed, dict(_field(str(name), value, where) for name, value in space.items()))
+            raise ConfigError("C280", f"{where}: space is {told(space)}; expected a field and its values.", fix=example)
+        found = fields(space, f"{where}, space")
+        return cls(method, trials, seed, {name: _values(name, value, where) for name, value in found.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; :meth:`read` gives it back."""
-        space = {
-            name: {"low": one.low, "high": one.high, "log": one.log} if isinstance(one, Span) else list(one)
-            for name, one in self.space.items()
-        }
+        space: dict[str, Any] = {}
+        for name, one in self.space.items():
+            if isinstance(one, Span):
+                space[name] = {"low": written(name, one.low), "high": written(name, one.high), "log": one.log}
+            else:
+                space[name] = [written(name, value) for value in one]
         return {"method": self.method, "trials": self.trials, "seed": self.seed, "space": space}
 
     def combinations(self, scores: Sequence[float | None], *, higher: bool) -> list[dict[str, Any]]:
@@ -151,20 +155,21 @@ class Search:
         return int(drawn) if one.whole else float(f"{drawn:.4g}")
 
 
-def _field(name: str, value: Any, where: str) -> tuple[str, Span | tuple[Any, ...]]:
-    own = canonical(name, OPTIONS, f"{where}, space")
-    entry = OPTIONS[own]
+def _values(name: str, value: Any, where: str) -> Span | tuple[Any, ...]:
+    entry = OPTIONS[name]
     if isinstance(value, list) and value:
-        return own, tuple(entry.read(one, f"{where}, space") for one in value)
+        return tuple(entry.read(one, f"{where}, space") for one in value)
     if isinstance(value, dict) and set(value) <= set(_RANGE) and {"low", "high"} <= set(value):
         low, high = (entry.read(value[end], f"{where}, space") for end in ("low", "high"))
         numbers = all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in (low, high))
-        log = value.get("log", False) is True
+        log = value.get("log", False)
+        if not isinstance(log, bool):
+            raise ConfigError("C280", f"{where}, space: log of {name} is {told(log)}; expected true or false.")
         if numbers and low < high and (low > 0 or not log):
-            return own, Span(low, high, log, isinstance(low, int))
+            return Span(low, high, log, isinstance(low, int))
     raise ConfigError(
         "C280",
-        f"{where}, space: {name} is {value!r}; expected values, or low and high.",
+        f"{where}, space: {name} is {told(value)}; expected values, or low and high.",
         fix=f"{name}: [A, B]; or {name}: {{low: 1e-4, high: 0.1, log: true}}",
     )
 

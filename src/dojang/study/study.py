@@ -22,7 +22,7 @@ from dojang.runs import train
 from dojang.runs.signals import asking
 from dojang.study import drawings, engines, inside_picture, pictures, results
 from dojang.study.inside import inside
-from dojang.study.plan import Cell, Plan, layer, read_file
+from dojang.study.plan import Cell, Plan, layer, read, read_file
 from dojang.study.results import Row
 from dojang.study.underway import Underway
 from dojang.study.work import Job, Outcome, finished
@@ -107,13 +107,15 @@ def begin(
         The study's folder.
 
     Raises:
-        ConfigError: C280 for a plan without data; C250 for an engine that is not installed.
+        ConfigError: C280 for a plan without data, and for one that study.yaml cannot hold; C250 for an engine
+            that is not installed.
         DataError: Of the data.
         TrainError: T320 when stopped by a signal; ``resume`` goes on. C284 where no run could be finished.
     """
     reporter, plan = reporter or Silent(), _absolute(plan)
     if plan.trains and not plan.data:
         raise ConfigError("C280", "the study names no data.", fix="dojang study FILE DATA")
+    text = _text(plan)
     where = str(device_named(device))
     side_by_side = at_once(jobs, plan.count * len(plan.seeds), where)
     threads = threads_of(side_by_side)
@@ -122,7 +124,7 @@ def begin(
     place = folders.numbered(run_folder.outside(project, plan.data), name)
     if splits:
         files.write_text(place / SPLITS, splits)
-    files.write_text(place / PLAN, recipe.dump_yaml(plan.as_dict()))
+    files.write_text(place / PLAN, text)
     files.write_json(place / STATE, {"format": FORMAT, **dataclasses.asdict(settings)})
     return _carry(place, plan, settings, side_by_side, engine, prune, reporter)
 
@@ -448,6 +450,21 @@ def _absolute(plan: Plan) -> Plan:
     variants = {name: all_of(one) for name, one in plan.variants.items()}
     grid = {name: tuple(whole(name, value) for value in values) for name, values in plan.grid.items()}
     return dataclasses.replace(plan, recipe=all_of(plan.recipe), variants=variants, grid=grid)
+
+
+def _text(plan: Plan) -> str:
+    """What study.yaml will hold. Raises C280 where the plan could not be read from it, and the study not go on."""
+    own = plan.as_dict()
+    text = recipe.dump_yaml(own)
+    again = read(text, PLAN).as_dict()
+    if other := [name for name in own if again[name] != own[name]]:
+        raise ConfigError(
+            "C280",
+            f"the study cannot be written down: {other[0]} is {recipe.told(own[other[0]])}, and read back "
+            f"{recipe.told(again[other[0]])}.",
+            fix="values of each option's own type.",
+        )
+    return text
 
 
 def _place(data: str) -> str:

@@ -36,6 +36,15 @@ def test_it_is_written_as_it_is_read() -> None:
     assert Search.read(found.as_dict(), "x") == found
 
 
+def test_a_time_is_written_with_its_unit() -> None:
+    found = Search("random", 9, 2, {"time": Span(2.0, 90.0, False, False)})
+    assert found.as_dict()["space"] == {"time": {"low": "2.0s", "high": "90.0s", "log": False}}
+    assert Search.read(found.as_dict(), "x") == found
+    chosen = Search("random", 9, 2, {"time": (1.0, 120.0, None)})
+    assert chosen.as_dict()["space"] == {"time": ["1.0s", "120.0s", None]}
+    assert Search.read(chosen.as_dict(), "x") == chosen
+
+
 def score(one: dict) -> float:
     return -((math.log10(one["lr"]) + 2) ** 2) - 0.1 * (one["optimizer"] == "sgd")
 

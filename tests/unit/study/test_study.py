@@ -238,6 +238,47 @@ def test_on_the_command_line(
     assert main(["study", "--print", "batch-by-optimizer"]) == 0 and "grid:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--dry-run"], "--dry-run"),
+        (["--score", "brier"], "--score"),
+        (["--judge", "test"], "--judge"),
+        (["--name", "other"], "--name"),
+        (["--project", "elsewhere"], "--project"),
+        (["--device", "cpu"], "--device"),
+        (["--seeds", "2"], "--seeds"),
+        (["--grid", "lr=0.1"], "--grid"),
+        (["--epochs", "2"], "--epochs"),
+        (["data"], "'data'"),
+    ],
+)
+def test_what_goes_on_takes_nothing_that_was_decided_on_the_command_line(
+    words: list[str], named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(study, "resume", lambda *_, **__: pytest.fail("it went on"))
+    assert main(["study", *words, "--resume", str(tmp_path)]) == 2
+    assert f"C200]: {named} is for a study that begins; one that goes on has its" in capsys.readouterr().err
+
+
+def test_what_is_given_twice_on_the_command_line(
+    stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study, "begin", lambda *_, **__: pytest.fail("it began"))
+    assert main(["study", str(stripes), "--grid", "lr=0.1,0.1"]) == 2
+    assert "C280]: grid: lr has the same value twice: 0.1." in capsys.readouterr().err
+    assert main(["study", str(stripes), "--grid", "lr=0.1,0.2", "--grid", "learning_rate=0.3"]) == 2
+    assert "C200]: --grid gives lr twice." in capsys.readouterr().err
+
+
+def test_a_plan_that_could_not_be_read_again_does_not_begin(stripes: Path, tmp_path: Path, here: list[str]) -> None:
+    # a value that is of no option's type: a file would have it read and checked
+    with pytest.raises(ConfigError, match=r"C280.*cannot be written down: recipe is .*'batch_size': '30'"):
+        study.begin(plan_of(stripes, recipe=TINY | {"batch_size": "30"}, grid={}), project=tmp_path, jobs=1)
+    assert not here and not list(tmp_path.rglob("study.yaml"))
+
+
 def test_a_dry_run_says_what_it_costs_and_leaves_nothing(
     stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

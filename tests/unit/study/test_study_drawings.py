@@ -116,10 +116,11 @@ def test_drawings_come_after_the_runs(stripes: Path, tmp_path: Path) -> None:
     assert (folder / "table.md").exists()
     # of one combination there is no field to name
     html = Study(folder).page()
-    assert html.index("<code>run</code>") < html.index("Drawing: circle") and "1 combinations" in html
+    assert html.index("<code>run</code>") < html.index("Drawing: circle") and "Combinations: 1." in html
 
 
-def test_stopped_while_it_is_drawn(tmp_path: Path) -> None:
+def test_stopped_while_it_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(drawings.NAMES, "again", f"{__name__}:Circle")
     plan = Plan(data="", draw={"circle": Circle(), "again": Circle(signal=int(signal.SIGTERM))})
     with pytest.raises(TrainError, match=r"T320.*stopped by signal 15; what was done is kept") as caught:
         study.begin(plan, project=tmp_path)
