@@ -190,8 +190,9 @@ def test_a_network_that_cannot_be_tested_is_told(stripes: Path, tmp_path: Path, 
     # without rates in the grid there is no best one
     assert kept["said"][1].endswith(" -")
     none = Plan(data=str(stripes), recipe=TINY | BAD, seeds=(0,), draw={"finder": Finder(steps=25)})
-    folder = study.begin(none, project=tmp_path, jobs=2)
-    assert drawings.kept(folder)["finder"]["files"] == ["lr_find.csv"]
+    with pytest.raises(TrainError, match="C284"):
+        study.begin(none, project=tmp_path, name="none", jobs=2)
+    assert drawings.kept(tmp_path / "none")["finder"]["files"] == ["lr_find.csv"]
 
 
 def test_stopped_within_a_range_test(

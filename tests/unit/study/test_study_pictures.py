@@ -29,10 +29,12 @@ WORDS = {f"a variant with quite a long name, the number {i}": {"lr": (i + 1) / 1
 
 
 def told(cell: Any, seed: int) -> float | str:
-    """One best, one like it, some worse, one of one seed, some failed."""
+    """One best, one like it, some worse, one of one seed, one that failed, one that was stopped."""
     if cell.number % 7 == 4:
         return "failed"
     if cell.number % 7 == 5 and seed:
+        return "failed"
+    if cell.number % 7 == 6 and seed:
         return "pruned"
     if cell.number <= 2:
         return 0.9 + (seed * cell.number % 3) / 200
