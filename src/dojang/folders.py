@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -76,12 +77,39 @@ def free_name(path: Path) -> Path:
     return free
 
 
+def check_name(name: str) -> str:
+    """The name of a run folder, if it is one of a folder's own; a path would lead out of the project.
+
+    Raises:
+        ConfigError: C202.
+
+    Example:
+        >>> check_name("mine")
+        'mine'
+        >>> check_name("../mine")
+        Traceback (most recent call last):
+        dojang.errors.ConfigError: ConfigError[C202]: --name is '../mine'; expected the name of a folder, not a path.
+          Fix: --name mine; the folder that it is made in is --project.
+    """
+    if name in ("", ".", "..") or any(sign in name for sign in ("/", os.sep, "\0")):
+        usual = name.replace("\0", "/").rstrip("/").rpartition("/")[2]
+        raise ConfigError(
+            "C202",
+            f"--name is {name!r}; expected the name of a folder, not a path.",
+            fix=f"--name {'mine' if usual in ('', '.', '..') else shlex.quote(usual)}; "
+            "the folder that it is made in is --project.",
+        )
+    return name
+
+
 def numbered(folder: Path, name: str, *, exist_ok: bool = False) -> Path:
     """Make a fresh folder: ``name``, or ``name2``, ``name3`` ... when it exists; nothing is overwritten.
 
     Raises:
+        ConfigError: C202 for a name that leads elsewhere; C205 where it is a file's.
         ResourceError: R402 when the place cannot be written.
     """
+    check_name(name)
     number = 1
     while True:
         path = folder / (name if number == 1 else f"{name}{number}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import os
+import stat
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,6 @@ class Study:
         room = resources.files("dojang.report")
         style, text = (room.joinpath(name).read_text("utf-8") for name in ("page.css", "study.html"))
         rows = [self._row(one, t) for one in self.lines]
-        picture = self.folder / results.INSIDE
         squares = has_squares(plan)
         said = [t("study_how") if len(plan.seeds) > 1 else t("study_one_seed")]
         said += [t("study_pruned")] if any(one.pruned for one in self.lines) else []
@@ -79,7 +79,7 @@ class Study:
             dots=study_dots.dots(plan, self.lines, t) if rows and not squares else None,
             parallel=study_parallel.parallel(plan, self.lines, t) if rows else None,
             failed=[(plain(row.name), row.seed, plain(row.error)) for row in results.rows(self.folder) if row.error],
-            inside=_address(picture.read_bytes()) if picture.exists() else "",
+            inside=self._picture(results.INSIDE),
             drawings=self._drawings(),
             first=plan.seeds[0],
             command=f"dojang study {pasted(str(self.folder / study.PLAN))}",
@@ -106,10 +106,29 @@ class Study:
         """Name, pictures and lines of each drawing."""
         made = []
         for name, one in drawings.kept(self.folder).items():
-            places = [self.folder / file for file in one["files"] if Path(file).name == file and file.endswith(".png")]
-            pictures = [_address(place.read_bytes()) for place in places if place.exists()]
+            named = [file for file in one["files"] if Path(file).name == file and file.endswith(".png")]
+            pictures = [picture for picture in map(self._picture, named) if picture]
             made.append({"name": plain(name), "pictures": pictures, "said": "\n".join(map(plain, one["said"]))})
         return made
+
+    def _picture(self, name: str) -> str:
+        """The address of a picture in the folder; "" for what is none.
+
+        The folder may be somebody else's, and the page may be given away: what a link in it leads to is not shown.
+        """
+        try:
+            # not followed, if it is a link; not waited for, if it is a pipe
+            fd = os.open(self.folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError):
+            return ""
+        try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return ""
+            with open(fd, "rb", closefd=False) as file:
+                content = file.read()
+        finally:
+            os.close(fd)
+        return _address(content) if content.startswith(_PNG) else ""
 
     def _row(self, one: Line, t: Words) -> dict[str, Any]:
         over, plan = one.over, self.plan
@@ -159,6 +178,10 @@ class Study:
         best = next((one for one in self.lines if one.best), None)
         said = f": best {best.cell.name}, {number(best.mean)}" if best else ""
         return f"Study({str(self.folder)!r}{said})"
+
+
+# how a PNG begins
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def _address(png: bytes) -> str:

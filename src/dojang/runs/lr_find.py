@@ -34,8 +34,10 @@ UNUSED = (
     *("lr", "epochs", "time", "schedule", "warmup", "final_lr", "ema", "progressive", "monitor", "patience"),
     *("validate_every", "train_sample", "save_every"),
 )
-#: steps below which the curve is a zigzag
-FEWEST = 20
+#: steps below which the curve is a zigzag, and above which a test is longer than the run
+FEWEST, MOST = 20, 100_000
+#: rates between which fp32 tells one from the next, and beyond which no optimizer learns
+LEAST, GREATEST = 1e-12, 1e4
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ def write(found: Found, project: str | Path = PROJECT, name: str = NAME, data: s
         data: Its name or place, for the facts.
 
     Raises:
-        ConfigError: C244 where the folder would lie inside the data.
+        ConfigError: C244 where the folder would lie inside the data, C202 for a name that is none.
     """
     folder = folders.numbered(outside(project, data), name)
     files.write_text(folder / TABLE, found.csv())
@@ -207,12 +209,17 @@ def short(rate: float) -> str:
 
 
 def check(min_lr: float, max_lr: float, steps: int) -> None:
-    """Refuse rates that do not rise by ten times, and too few steps. Raises ConfigError C202."""
+    """Refuse rates that do not rise by ten times or that no run has, and too few or many steps. Raises C202."""
+    for flag, rate, usual in (("--min-lr", min_lr, LOW), ("--max-lr", max_lr, HIGH)):
+        if math.isfinite(rate) and not (rate <= 0 or LEAST <= rate <= GREATEST):
+            raise ConfigError(
+                "C202", f"{flag} is {rate:g}; expected {LEAST:g} to {GREATEST:g}.", fix=f"{flag} {usual:g}"
+            )
     if not (math.isfinite(min_lr) and math.isfinite(max_lr) and min_lr > 0 and 10 * min_lr <= max_lr):
         raise ConfigError(
             "C202",
             f"the rate cannot rise from {min_lr:g} to {max_lr:g}; expected ten times the first, or more.",
             fix="--min-lr 1e-6 --max-lr 10",
         )
-    if steps < FEWEST:
-        raise ConfigError("C202", f"steps is {steps}; expected {FEWEST} or more.", fix=f"--steps {STEPS}")
+    if not FEWEST <= steps <= MOST:
+        raise ConfigError("C202", f"steps is {steps}; expected {FEWEST} to {MOST:,}.", fix=f"--steps {STEPS}")

@@ -153,6 +153,10 @@ def ready(data: Any, layers: Sequence[Mapping[str, Any]], model: nn.Module | Non
         )
     device = device_named(recipe.train.device)
     names.outside(recipe.run.project, data)
+    place = Path(recipe.run.project) / folders.check_name(recipe.run.name)
+    if recipe.run.exist_ok:
+        # a folder that is there may be the data itself, or a link to it; a fresh one is neither
+        names.outside(place, data)
     fixed = {"threads": threads_given(recipe.train.threads), "device": str(device)}
     recipe = _named(recipe, model).replace(**fixed)
     manifest = open_data(data, recipe.data.data_root, recipe.data.download)

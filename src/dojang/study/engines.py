@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from dojang.errors import ConfigError
@@ -35,6 +35,7 @@ def run(
     threads: int,
     stopped: Callable[[], bool],
     tick: Callable[[], None] = lambda: None,
+    device: str = "cpu",
 ) -> Results:
     """Outcomes of jobs by their number, in the order in which they come.
 
@@ -44,12 +45,14 @@ def run(
         threads: Of each.
         stopped: Whether somebody asked to stop; no job is begun after that.
         tick: Called again and again while jobs are waited for.
+        device: Where the runs are trained; for "cuda" Ray is asked for a GPU each.
 
     Raises:
-        ConfigError: C250 where Ray is asked for and is not there.
+        ConfigError: C250 where Ray is asked for and is not there; C202 where no machine of its cluster has the CPUs or
+            GPUs of a run, or a GPU is named by number, which Ray chooses itself.
     """
     if engine == "ray":
-        return _ray(jobs, at_once, threads, stopped, tick)
+        return _ray(jobs, at_once, threads, stopped, tick, device)
     return _processes(jobs, at_once, stopped, tick)
 
 
@@ -160,7 +163,7 @@ def work(lines: Iterable[str], out: Any) -> None:
 
 
 def _ray(
-    jobs: Sequence[Job], at_once: int, threads: int, stopped: Callable[[], bool], tick: Callable[[], None]
+    jobs: Sequence[Job], at_once: int, threads: int, stopped: Callable[[], bool], tick: Callable[[], None], device: str
 ) -> Results:
     # Ray tells its makers that it is used, unless it is told not to
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -176,10 +179,12 @@ def _ray(
     if began:
         # a cluster that is up and named in RAY_ADDRESS, or one of this machine
         ray.init(log_to_driver=False, include_dashboard=False, configure_logging=False)
-    # none is begun anew by Ray: a run that ends its process is a failed one, as with processes
-    task = ray.remote(num_cpus=threads, max_retries=0)(_remote)
     waiting, going = list(enumerate(jobs))[::-1], dict[Any, int]()
+    cancelled = set[int]()
     try:
+        gpus = _must_fit(ray.nodes(), threads, device)
+        # none is begun anew by Ray: a run that ends its process is a failed one, as with processes
+        task = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=0)(_remote)
         while waiting or going:
             while waiting and not stopped() and len(going) < at_once:
                 number, job = waiting.pop()
@@ -193,16 +198,45 @@ def _ray(
                 try:
                     found = Outcome(**ray.get(one))
                 except ray.exceptions.RayError as error:
-                    found = Outcome("failed", f"{type(error).__name__}: {error}"[:2000])
+                    # one that was cancelled before it began ends with an error, too; it has not failed
+                    found = _STOPPED if stopped() else Outcome("failed", f"{type(error).__name__}: {error}"[:2000])
                 yield number, found
             if stopped():
-                for one in going:
-                    ray.cancel(one)
+                for one, number in going.items():
+                    # once: a second interrupt would hit a run while it saves its state
+                    if number not in cancelled:
+                        cancelled.add(number)
+                        ray.cancel(one)
         for number, _ in waiting:
             yield number, _STOPPED
     finally:
         if began:
             ray.shutdown()
+
+
+def _must_fit(nodes: Sequence[Mapping[str, Any]], threads: int, device: str) -> int:
+    """GPUs that a run is to ask for; raises C202 for what no machine can give, for which Ray would wait for ever."""
+    gpus = int(device.startswith("cuda"))
+    if gpus and device not in ("cuda", "cuda:0"):
+        raise ConfigError(
+            "C202",
+            f"--device {device} names a GPU by its number; with --engine ray each run sees one GPU, which Ray chooses.",
+            fix="--device cuda",
+        )
+    machines = [one["Resources"] for one in nodes if one["Alive"]]
+    # a run is on one machine, however many CPUs all of them have
+    for name, needed, fix in (
+        ("CPU", threads, "more --jobs, which gives each run fewer threads; or --engine processes"),
+        ("GPU", gpus, "--device cpu; or --engine processes"),
+    ):
+        most = max((one.get(name, 0) for one in machines), default=0)
+        if needed > most:
+            raise ConfigError(
+                "C202",
+                f"--engine ray: each run needs {needed} {name}s, and no machine of the cluster has more than {most:g}.",
+                fix=fix,
+            )
+    return gpus
 
 
 def _remote(job: dict[str, Any]) -> dict[str, Any]:

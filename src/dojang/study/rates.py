@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dojang.errors import ConfigError
 from dojang.recipe import option
 from dojang.runs import folder as run_folder
 from dojang.study.by_rate import Series, must_have_rates, series
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _MOST = 6
 # heights beyond which a loss is only said to be too high: so many times the first one
 _HIGH = 10.0
+# and below which it is only said to be low
+_FOOT = 1e-6
 BROKEN = "#D55E00"
 
 
@@ -43,7 +46,11 @@ class Rates(Drawing):
         must_have_rates(plan, "rates")
 
     def draw(self, scene: Scene) -> Drawn:
-        """rates.png: the loss of the first seed's runs by step, and the score by rate."""
+        """rates.png: the loss of the first seed's runs by step, and the score by rate; none where there are neither.
+
+        Raises:
+            ConfigError: C223 where a run's steps.csv is not as dojang wrote it.
+        """
         from dojang.study.plan import higher
 
         found = [one for one in series(scene) if one.points]
@@ -53,7 +60,12 @@ class Rates(Drawing):
             best = one.best(higher(scene.plan.score))
             cells = f"{best[0]:>10g}{best[1].mean:>18.4f}" if best else f"{'-':>10}{'-':>18}"
             said.append(f"{column(one.name, 24)}{cells}   {_told(one.broken)}".rstrip())
-        picture = self._picture(scene, found[:_MOST], score)
+        every = self.curves(scene, found[:_MOST])
+        if not any(curve.losses for curves in every for curve in curves) and not any(
+            line.values for one in found for _, line in one.points
+        ):
+            return Drawn({}, (*said, "nothing to draw: no run has a loss or a score"))
+        picture = self._picture(found[:_MOST], every, score)
         said += [f"the picture has the first {_MOST} of them"] if len(found) > _MOST else []
         return Drawn({"rates.png": picture}, tuple(said))
 
@@ -64,16 +76,25 @@ class Rates(Drawing):
     def _curve(self, scene: Scene, rate: float, line: Line) -> Curve:
         seed = scene.plan.seeds[0]
         # one that never made a step has no table
-        rows = read_table(scene.place / line.cell.folder / run_folder.SEED.format(seed) / run_folder.STEPS)
+        place = scene.place / line.cell.folder / run_folder.SEED.format(seed) / run_folder.STEPS
+        try:
+            rows = [(int(row["step"]), float(row["loss"])) for row in read_table(place)]
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigError(
+                "C223", f"{str(place)!r} is not as dojang wrote it ({type(error).__name__}: {error})."
+            ) from None
+        # a loss that is no number has no place on an axis, and would be in every average after it
+        rows = [row for row in rows if math.isfinite(row[1])]
         smooth = Smooth(self.smooth)
-        steps, losses = [int(row["step"]) for row in rows], [smooth(float(row["loss"])) for row in rows]
-        return Curve(rate, steps, losses, scene.rows[line.cell.number, seed].status == "failed")
+        # 0 has no place on a logarithmic axis; it is shown at the axis's foot
+        steps, losses = [step for step, _ in rows], [max(smooth(loss), _FOOT) for _, loss in rows]
+        known = scene.rows.get((line.cell.number, seed))
+        return Curve(rate, steps, losses, known is not None and known.status == "failed")
 
-    def _picture(self, scene: Scene, found: Sequence[Series], score: str) -> bytes:
+    def _picture(self, found: Sequence[Series], every: Sequence[Sequence[Curve]], score: str) -> bytes:
         from matplotlib.figure import Figure
 
         names = drawn(tuple(one.name for one in found))
-        every = self.curves(scene, found)
         figure = Figure(figsize=(max(3.6 * len(found), 5) + 1.2, 6.2), dpi=120, layout="constrained")
         grid: Any = figure.subplots(2, len(found), squeeze=False, sharey="row")
         rates = sorted({rate for one in found for rate, _ in one.points})
@@ -169,7 +190,7 @@ def _limits(curves: Sequence[Curve]) -> tuple[float, float]:
     if not known:
         return 0.1, 10.0
     top = min(max(map(max, known)), _HIGH * max(losses[0] for losses in known))
-    return max(0.8 * min(map(min, known)), 1e-6), 1.3 * top
+    return max(0.8 * min(map(min, known)), 0.8 * _FOOT), 1.3 * top
 
 
 def _frame(axes: Axes, name: Letters, limits: tuple[float, float]) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from dojang import files, folders, recipe
 from dojang.data import division, split
@@ -175,10 +178,32 @@ def load(folder: Path) -> tuple[Plan, Settings]:
         known = {field.name for field in dataclasses.fields(Settings)}
         if found["format"] > FORMAT:
             raise ConfigError("C213", f"{str(folder)!r} was written by a newer dojang (format {found['format']}).")
-        settings = Settings(**{name: value for name, value in found.items() if name in known})
-    except (ValueError, TypeError, KeyError) as error:
+        settings = _checked(Settings(**{name: value for name, value in found.items() if name in known}))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError) as error:
         raise ConfigError("C223", f"{str(folder / STATE)!r} is not as dojang wrote it: {error}.") from None
-    return read_file(folder / PLAN), settings
+    plan = read_file(folder / PLAN)
+    if plan.trains and not settings.judge:
+        raise ConfigError("C223", f"{str(folder / STATE)!r} is not as dojang wrote it: judge is ''.")
+    return plan, settings
+
+
+def _checked(found: Settings) -> Settings:
+    """Settings as a folder has them, if each can be what it is. Raises ValueError."""
+    for name in ("data", "judge", "device", "source", "digest"):
+        value = getattr(found, name)
+        if not isinstance(value, str):
+            raise ValueError(f"{name} is {value!r}; expected text")
+    if isinstance(found.threads, bool) or not isinstance(found.threads, int) or found.threads < 1:
+        raise ValueError(f"threads is {found.threads!r}; expected 1 or more")
+    if found.judge not in ("", *results.SPLITS):
+        raise ValueError(f"judge is {found.judge!r}; expected one of {', '.join(results.SPLITS)}")
+    try:
+        torch.device(found.device)
+    except RuntimeError:
+        raise ValueError(f"device is {found.device!r}; expected cpu, cuda or mps") from None
+    if found.source and os.path.isdir(found.source):
+        raise ValueError(f"source is {found.source!r}, a folder; expected a study file")
+    return found
 
 
 def divided(plan: Plan, threads: int, reporter: Reporter) -> Manifest:

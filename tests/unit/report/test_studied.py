@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,24 @@ def test_the_verb_and_the_object(folder: Path, capsys: pytest.CaptureFixture[str
     assert repr(found) == f"Study({str(folder)!r}: best 고양이, 0.9133)"
     shown = found._repr_html_()
     assert shown.count("<tr>") == 5 and "not told apart" in shown and "<b>plain" not in shown
+
+
+PIXEL = b"\x89PNG\r\n\x1a\n and so on"
+
+
+def test_a_page_shows_pictures_of_the_folder_and_nothing_that_a_link_leads_to(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "private.png").write_bytes(PIXEL)
+    named = ["own.png", "linked.png", "folder.png", "text.png", "pipe.png", "gone.png", "zero\0.png", "x.txt"]
+    kept = {"format": 1, "drawings": {"circle": {"files": named, "said": ["a line"]}}}
+    files.write_json(folder / "drawings.json", kept)
+    (folder / "linked.png").symlink_to(tmp_path / "private.png")
+    (folder / "inside.png").symlink_to(tmp_path / "private.png")
+    (folder / "folder.png").mkdir()
+    (folder / "text.png").write_text("password: 1234")
+    os.mkfifo(folder / "pipe.png")
+    assert "data:image" not in Study(folder).page() and "data:image" not in Study(folder)._repr_html_()
+    (folder / "own.png").write_bytes(PIXEL)
+    assert Study(folder).page().count("data:image/png;base64,") == 1
+    (folder / "inside.png").unlink()
+    (folder / "inside.png").write_bytes(PIXEL)
+    assert Study(folder).page().count("data:image/png;base64,") == 2

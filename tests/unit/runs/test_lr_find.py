@@ -245,7 +245,10 @@ def test_it_stops_when_asked(stripes: Path) -> None:
         ({"min_lr": 0.1, "max_lr": 0.2}, {}, "C202", "the rate cannot rise from 0.1 to 0.2; expected ten times"),
         ({"min_lr": 0.0}, {}, "C202", "the rate cannot rise from 0 to 10"),
         ({"max_lr": math.inf}, {}, "C202", "cannot rise from 1e-06 to inf"),
-        ({"steps": 5}, {}, "C202", "steps is 5; expected 20 or more."),
+        ({"steps": 5}, {}, "C202", "steps is 5; expected 20 to 100,000."),
+        ({"steps": 10**12}, {}, "C202", "steps is 1000000000000; expected 20 to 100,000."),
+        ({"max_lr": 1e308}, {}, "C202", "--max-lr is 1e+308; expected 1e-12 to 10000."),
+        ({"min_lr": 1e-320}, {}, "C202", "--min-lr is 9.99989e-321; expected 1e-12 to 10000."),
         ({}, {"folds": 3, "val": None}, "C204", "the finder trains one network; --folds is for runs."),
         ({}, {"seeds": 3}, "C204", "the finder trains one network; --seeds is for runs."),
     ],
@@ -316,6 +319,24 @@ def test_the_verb_without_a_fall(stripes: Path, tmp_path: Path, capsys: pytest.C
     told = capsys.readouterr().out
     assert "the loss did not fall by more than its noise: there is nothing to suggest" in told and "--lr " not in told
     assert json.loads((tmp_path / "find" / "lr_find.json").read_text())["lr"] is None
+
+
+def test_the_widest_range_has_rates(stripes: Path) -> None:
+    found = find(str(stripes), [layer()], min_lr=lr_find.LEAST, max_lr=lr_find.GREATEST, steps=400)
+    assert np.isfinite(found.curve.losses).all() and found.curve.rates[0] == pytest.approx(1e-12)
+    assert np.isfinite(rates(lr_find.LEAST, lr_find.GREATEST, 400)).all() and found.picture().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["../../{}/mine", "a/b", "..", "{absolute}/mine"])
+def test_a_name_of_a_test_is_no_path(
+    stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(stripes.iterdir())
+    name = name.format(stripes.name, absolute=stripes)
+    assert main(["lr-find", str(stripes), *words(), "--steps", "20", "--name", name]) == 2
+    assert f"C202]: --name is {name!r}; expected the name of a folder, not a path." in capsys.readouterr().err
+    assert sorted(stripes.iterdir()) == before and list(tmp_path.iterdir()) == []
 
 
 def test_words_that_are_missing_or_wrong(stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -378,3 +378,26 @@ def test_an_environment_from_before_the_kernels_had_none() -> None:
     environment.check_same(then, now)
     with pytest.raises(ConfigError, match=r"C217.* began with native None; here it is True"):
         environment.check_same(then, now | {"native": True})
+
+
+@pytest.mark.parametrize("name", ["../../{}/mine", "a/b", "..", "{absolute}/mine", ""])
+def test_a_name_of_a_run_is_no_path(
+    stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = digests(stripes)
+    name = name.format(stripes.name, absolute=stripes)
+    assert main(["train", str(stripes), "--model", "mlp", "--epochs", "1", "--name", name]) == 2
+    assert f"C202]: --name is {name!r}; expected the name of a folder, not a path." in capsys.readouterr().err
+    assert digests(stripes) == before and list(tmp_path.iterdir()) == []
+
+
+def test_a_run_never_goes_on_in_the_folder_of_the_pictures(stripes: Path, tmp_path: Path) -> None:
+    before = digests(stripes)
+    (tmp_path / "linked").symlink_to(stripes)
+    for project, name in ((stripes.parent, stripes.name), (tmp_path, "linked")):
+        with pytest.raises(ConfigError, match=r"C244.*would lie inside the data"):
+            begin(stripes, project, name=name, exist_ok=True)
+    assert digests(stripes) == before
+    # a fresh folder beside them is none of theirs
+    assert begin(stripes, tmp_path, name="linked", epochs=1) == tmp_path / "linked2"

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from dojang import files, recipe
 from dojang.cli.main import main
 from dojang.errors import ConfigError, TrainError
 from dojang.study import engines, study, work
-from dojang.study.plan import Plan, read_file
+from dojang.study.plan import Plan, read, read_file
 from dojang.study.work import Job, Outcome, carry_out
 
 TINY: dict[str, Any] = {
@@ -330,3 +331,61 @@ def test_processes_of_their_own_bring_the_same_and_one_that_dies_is_told(
     runs = {row["name"]: row for row in rows_of(folder / "runs.csv")}
     assert runs["dies"]["status"] == "failed" and runs["dies"]["error"] == "its process ended with status 3"
     assert runs["good"]["val/log_loss"] == rows_of(alone / "runs.csv")[0]["val/log_loss"]
+
+
+@pytest.mark.parametrize("name", ["../../stripes/mine", "a/b", "..", ".", "", "/tmp/mine", "a\0"])
+def test_a_name_is_no_path_out_of_the_project(tmp_path: Path, here: list[str], name: str) -> None:
+    plan = read("draw: {paths: {optimizers: {SGD: {optimizer: sgd, lr: 0.5}}}}", "x.yaml")
+    with pytest.raises(ConfigError) as caught:
+        study.begin(plan, project=tmp_path / "runs" / "study", name=name)
+    assert caught.value.code == "C202" and caught.value.what.startswith(f"--name is {name!r}; expected the name of")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_on_the_command_line_of_a_study(
+    stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = sorted(stripes.iterdir())
+    words = ["study", str(stripes), "--grid", "lr=0.1", "--seeds", "1", "--model", "mlp", "--val", "60"]
+    assert main([*words, "--name", f"../../{stripes.name}/mine"]) == 2
+    told = capsys.readouterr().err
+    assert "C202]: --name is" in told and "Fix: --name mine; the folder that it is made in is --project" in told
+    assert sorted(stripes.iterdir()) == before and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"judge": 5}, "judge is 5; expected text"),
+        ({"judge": "<b>x"}, "judge is '<b>x'; expected one of val, test"),
+        ({"judge": ""}, "judge is ''"),
+        ({"data": None}, "data is None; expected text"),
+        ({"data": 5}, "data is 5; expected text"),
+        ({"source": 5}, "source is 5; expected text"),
+        ({"source": "FOLDER"}, "a folder; expected a study file"),
+        ({"digest": []}, "digest is []; expected text"),
+        ({"threads": "many"}, "threads is 'many'; expected 1 or more"),
+        ({"threads": True}, "threads is True; expected 1 or more"),
+        ({"threads": 0}, "threads is 0; expected 1 or more"),
+        ({"device": "toaster"}, "device is 'toaster'; expected cpu, cuda or mps"),
+        ({"device": ""}, "device is ''; expected cpu"),
+        ({"format": "new"}, "not as dojang wrote it"),
+    ],
+)
+def test_settings_that_are_not_as_dojang_wrote_them(tmp_path: Path, changed: dict[str, Any], said: str) -> None:
+    plan = Plan(data="digits", grid={"lr": (0.1, 0.2)})
+    files.write_text(tmp_path / "study.yaml", recipe.dump_yaml(plan.as_dict()))
+    settings = {"format": 1, "data": "digits", "judge": "val", "threads": 1, "device": "cpu"}
+    files.write_json(tmp_path / "state.json", settings)
+    assert study.load(tmp_path)[1].judge == "val"
+    changed = {name: str(tmp_path) if value == "FOLDER" else value for name, value in changed.items()}
+    files.write_json(tmp_path / "state.json", settings | changed)
+    for ask in (study.table, study.resume):
+        with pytest.raises(ConfigError) as caught:
+            ask(tmp_path)
+        assert caught.value.code == "C223" and said in caught.value.what, ask
+    (tmp_path / "state.json").unlink()
+    (tmp_path / "state.json").mkdir()
+    with pytest.raises(ConfigError, match="C223"):
+        study.load(tmp_path)

@@ -219,3 +219,35 @@ def test_the_ready_made_study() -> None:
     rates = [rate for rate, _ in found[0].points]
     assert [one.name for one in found] == list(plan.variants) and len(rates) >= 7
     assert all(2.5 < b / a < 4 for a, b in pairwise(rates))
+
+
+def steps_of(place: Path, plan: Plan, text: str) -> None:
+    for cell in plan.cells():
+        files.write_text(place / cell.folder / "seed-0" / "steps.csv", "step,epoch,progress,lr,loss\n" + text)
+
+
+@pytest.mark.parametrize("text", ["", "1,0,0,0.1,nan\n"])
+def test_rates_without_a_loss_or_a_score_draw_nothing(tmp_path: Path, text: str) -> None:
+    plan = Plan(data="digits", grid={"lr": (0.01, 0.1)}, seeds=(0,))
+    steps_of(tmp_path, plan, text)
+    failed = [Row(cell.number, "", 0, "failed", error="T301: ...") for cell in plan.cells()]
+    made = Rates().draw(scene_of(plan, failed, tmp_path))
+    assert made.files == {} and made.said[-1] == "nothing to draw: no run has a loss or a score"
+    assert made.said[1].endswith("0.01, 0.1")
+
+
+@pytest.mark.parametrize("text", ["1,0,0,0.1,2.3\n", "1,0,0,0.1,0.0\n", "1,0,0,0.1,2.3\n2,0,0,0.1,inf\n"])
+def test_rates_of_one_step_and_of_losses_that_no_axis_has(tmp_path: Path, text: str) -> None:
+    plan = Plan(data="digits", grid={"lr": (0.01, 0.1)}, seeds=(0,))
+    steps_of(tmp_path, plan, text)
+    rows = [done(1, 0, 0.5), Row(2, "", 0, "failed", error="T301: ...")]
+    made = Rates().draw(scene_of(plan, rows, tmp_path))
+    assert made.files["rates.png"][:4] == b"\x89PNG"
+
+
+def test_steps_that_are_not_as_dojang_wrote_them(tmp_path: Path) -> None:
+    plan = Plan(data="digits", grid={"lr": (0.01, 0.1)}, seeds=(0,))
+    for text in ("1,0,0,0.1,x\n", "1,0\n"):
+        steps_of(tmp_path, plan, text)
+        with pytest.raises(ConfigError, match=r"C223.*steps.csv' is not as dojang wrote it"):
+            Rates().draw(scene_of(plan, [done(1, 0, 0.5), done(2, 0, 0.5)], tmp_path))
