@@ -120,7 +120,7 @@ def test_a_square_says_its_figures_and_who_failed(made: Callable[..., Study]) ->
 
 def test_of_runs_that_failed_and_runs_that_were_stopped_both_are_told(made: Callable[..., Study]) -> None:
     html = made(plan_of(grid=GRID), lambda cell, seed: "failed" if seed == 0 else "pruned" if seed == 1 else 0.5).page()
-    assert html.count("1 (1 failed, 1 stopped)") == 6
+    assert html.count("0 (1 failed, 1 stopped)") == 6
 
 
 def test_the_best_is_up_whichever_way_is_better() -> None:

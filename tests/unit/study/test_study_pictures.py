@@ -142,7 +142,7 @@ def test_a_heat_map_says_what_is_in_its_squares() -> None:
     lines = lines_of(plan, told)
     said = texts(heatmap_picture.figure(plan, "val", lines))
     by_cell = {one.cell.number: one for one in lines}
-    for number in (1, 2, 3, 6):
+    for number in (1, 2, 3):
         one = by_cell[number]
         assert f"{one.mean:.4f}" in said and f"±{(one.over.high - one.over.low) / 2:.4f}" in said
     assert said.count("3 failed") == 1 and said.count("2 stopped") == 1
