@@ -32,7 +32,7 @@ def test_prose_is_broken_between_words_of_any_width() -> None:
 def test_on_a_terminal_and_elsewhere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["tarin"]) == 2
     whole = capsys.readouterr().err
-    assert "The verbs are train, val, " in whole and max(map(len, whole.splitlines())) > 80
+    assert "The verbs are train, lr-find, val, " in whole and max(map(len, whole.splitlines())) > 80
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["tarin"]) == 2
