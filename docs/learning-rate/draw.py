@@ -21,10 +21,12 @@ from dojang.study import drawings, named, plan, study
 HERE = Path(__file__).parent
 
 
-def smaller(png: bytes, colours: int = 64) -> bytes:
+def smaller(png: bytes, colours: int = 128) -> bytes:
     """The same picture in a palette."""
     out = io.BytesIO()
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(colours).save(out, format="png", optimize=True)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    # by an octree, which keeps the colours of thin lines, too
+    picture.quantize(colours, method=Image.Quantize.FASTOCTREE).save(out, format="png", optimize=True)
     return out.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from rich.cells import cell_len
 from dojang.cli.main import print_json
 from dojang.cli.progress import reporter, say
 from dojang.data.manifest import plain
-from dojang.errors import ConfigError
+from dojang.data.named import NAMES
+from dojang.errors import ConfigError, TrainError
 from dojang.recipe import canonical
 from dojang.runs.recipe import OPTIONS
 from dojang.study import drawings, estimate, named, plan, results, study
@@ -48,6 +50,7 @@ def begin(what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[st
             "study",
         )
     else:
+        _something_differs(what)
         source = Path(what) if _is_file(what) else None
         made = plan.read_file(what) if source else named.plan(what)
         called = Path(what).stem
@@ -134,10 +137,11 @@ def _show_table(made: Plan, settings: study.Settings, lines: Sequence[results.Li
 def _show_plan(made: Plan) -> None:
     notes = reporter()
     cells = f"{made.count:,} combination{'s' * (made.count != 1)}"
-    notes.note(f"study: {made.title or 'of one’s own'}")
+    notes.note(f"study: {made.title or ' x '.join(made.fields) or 'variants'}")
     if made.trains:
-        runs = f"{made.count * len(made.seeds):,} runs"
-        notes.note(f"plan: {cells} x {len(made.seeds)} seeds = {runs} on {plain(made.data)}")
+        seeds, count = len(made.seeds), made.count * len(made.seeds)
+        runs = f"{seeds:,} seed{'s' * (seeds != 1)} = {count:,} run{'s' * (count != 1)}"
+        notes.note(f"plan: {cells} x {runs} on {plain(made.data)}")
     for name, changes in made.variants.items():
         told = ", ".join(f"{key} {plan.shown(value)}" for key, value in changes.items()) or "as it is"
         notes.note(f"  {plain(name)}: {told}")
@@ -147,6 +151,20 @@ def _show_plan(made: Plan) -> None:
         notes.note(f"  {made.search.method} search over {', '.join(made.search.space)}")
     if made.draw:
         notes.note(f"draw: {', '.join(made.draw)}" + ("" if made.trains else "; nothing is trained"))
+
+
+def _something_differs(what: str) -> None:
+    """Refuse data alone, of which nothing says what is to be changed. Raises C200."""
+    if what not in named.names() and not _is_file(what) and (what in NAMES or Path(what).exists()):
+        if (Path(what) / study.PLAN).exists():
+            raise ConfigError(
+                "C200", f"{what!r} is a study that has begun.", fix=f"dojang study --resume {shlex.quote(what)}"
+            )
+        raise ConfigError(
+            "C200",
+            f"{what!r} is data; what is to differ between the runs?",
+            fix=f"dojang study {shlex.quote(what)} --grid optimizer=adam,sgd; or a ready-made study (--list) of it.",
+        )
 
 
 def _only_drawings(made: Plan, what: str, data: str | None, layer: Mapping[str, Any], own: Mapping[str, Any]) -> None:
@@ -170,6 +188,8 @@ def _show_cost(made: Plan, own: Mapping[str, Any]) -> None:
         say("nothing is trained: it takes seconds; nothing was kept")
         return
     where = str(device_named(own["device"]))
+    # as the runs will: data that is not there is told once
+    study.divided(made, study.threads_of(1), reporter())
     count = study.at_once(own["jobs"], made.count * len(made.seeds), where)
     threads = study.threads_of(count)
     found = estimate.estimate(made, threads, count, where)
@@ -177,6 +197,10 @@ def _show_cost(made: Plan, own: Mapping[str, Any]) -> None:
         say(f"{plain(name)}: about {study.duration(seconds)} a run")
     for name, why in found.failed.items():
         say(f"{plain(name)}: cannot be trained: {why}")
+    if not found.tried:
+        raise TrainError(
+            "C284", "no combination that was tried can be trained.", fix="see what is said of each, above."
+        )
     if found.seconds is not None:
         each = f"{threads} thread{'s' * (threads != 1)}"
         say(f"all: about {study.duration(found.seconds)}, {count} at once with {each} each; nothing was kept")

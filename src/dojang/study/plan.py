@@ -16,6 +16,9 @@ from typing import Any
 from dojang import files, recipe
 from dojang.data.manifest import plain
 from dojang.errors import ConfigError, DojangError, did_you_mean
+from dojang.models import own
+from dojang.models.others import is_other
+from dojang.models.presets import PRESETS
 from dojang.recipe import told
 from dojang.runs import recipe as recipes
 from dojang.runs.recipe import OPTIONS
@@ -176,6 +179,7 @@ class Plan:
             return
         for name, values in self.grid.items():
             _each_once(name, values)
+        self._known_networks()
         for name in {*self.fields, *(name for one in self.variants.values() for name in one), *self.recipe}:
             if name in _OURS:
                 how = {"seed": "seeds: 3", "seeds": "seeds: 3", "threads": "--jobs 1"}.get(name, "leave it out")
@@ -197,6 +201,16 @@ class Plan:
                 recipes.resolve([{**self.recipe, **cell.changes}])
             except DojangError as error:
                 raise ConfigError(error.code, f"cell {cell.name!r}: {error.what}", fix=error.fix) from None
+
+    def _known_networks(self) -> None:
+        """Refuse a name that is no network's before an hour of other runs. Raises C203."""
+        spans = {**self.search.space} if self.search else {}
+        values = [*self.grid.get("model", ()), *(one["model"] for one in self.variants.values() if "model" in one)]
+        values += [self.recipe["model"]] if "model" in self.recipe else []
+        drawn = spans.get("model", ())
+        for name in [*values, *(drawn if isinstance(drawn, tuple) else ())]:
+            if name != "auto" and not own.is_own(name) and not is_other(name):
+                PRESETS[name]
 
 
 def read_file(path: str | Path) -> Plan:

@@ -17,6 +17,7 @@ from dojang.cli.main import main
 from dojang.errors import ConfigError, TrainError
 from dojang.study import engines, study, work
 from dojang.study.plan import Plan, read, read_file
+from dojang.study.search import Search
 from dojang.study.work import Job, Outcome, carry_out
 
 TINY: dict[str, Any] = {
@@ -290,6 +291,49 @@ def test_a_dry_run_says_what_it_costs_and_leaves_nothing(
     told = capsys.readouterr().out
     assert "model resnet20: about " in told and "model mnist-cnn: cannot be trained: C2" in told
     assert "all: about " in told and not (tmp_path / "runs").exists()
+
+
+def test_data_that_is_not_there_and_networks_of_which_none_can_be_trained_end_a_dry_run(
+    stripes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["study", "mlp-vs-cnn", "mnsit", "--dry-run"]) == 3
+    assert "D100" in capsys.readouterr().err
+    words = ["study", str(stripes), "--grid", "lr=0.1,0.2", "--model", "mnist-cnn", "--shortcut", "none", "--val", "60"]
+    assert main([*words, "--dry-run"]) == 1
+    said = capsys.readouterr()
+    assert "lr 0.1: cannot be trained: C2" in said.out
+    assert "TrainError[C284]: no combination that was tried can be trained." in said.err
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        {"grid": {"model": ("mlp", "mpl")}},
+        {"variants": {"a": {"model": "mpl"}}},
+        {"recipe": {"model": "mpl"}},
+        {"grid": {}, "search": Search("random", 2, 0, {"model": ("mlp", "mpl")})},
+    ],
+)
+def test_a_network_that_does_not_exist_is_refused_before_the_first_run(plan: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"C203.*unknown model 'mpl'. Did you mean 'mlp'"):
+        Plan(**{"data": "digits", "recipe": {}, "grid": {"lr": (0.1, 0.2)}, **plan})
+    Plan(data="digits", grid={"model": ("auto", "sprint", "nets.py:Net", "timm:resnet10t")})
+
+
+def test_data_alone_and_a_study_that_began_are_no_study(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["study", "digits", "--epochs", "1"]) == 2
+    assert capsys.readouterr().err == (
+        "ConfigError[C200]: 'digits' is data; what is to differ between the runs?\n"
+        "  Fix: dojang study digits --grid optimizer=adam,sgd; or a ready-made study (--list) of it.\n"
+    )
+    (tmp_path / "old one").mkdir()
+    (tmp_path / "old one" / "study.yaml").write_text("")
+    assert main(["study", "old one"]) == 2
+    assert "'old one' is a study that has begun.\n  Fix: dojang study --resume 'old one'\n" in capsys.readouterr().err
 
 
 def test_layers_are_looked_into_where_it_is_asked(stripes: Path, tmp_path: Path, here: list[str]) -> None:

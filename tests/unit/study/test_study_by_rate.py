@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
@@ -80,6 +81,11 @@ def test_cells_that_differ_in_their_rate_alone_are_a_series() -> None:
     assert best is not None and best[0] == 0.01 and best[1].mean == pytest.approx(0.305)
     worst = found[1].best(higher=False)
     assert worst is not None and worst[0] == 0.1
+    # a rate at which a run broke off is not the best for what the others scored, but where there is no other
+    lucky = dict(scene_of(plan, [*rows, done(1, 1, 0.99)]).rows)
+    assert (series(dataclasses.replace(scene_of(plan), rows=lucky))[0].best(higher=True) or (0,))[0] == 0.01
+    lucky[3, 0] = Row(3, "", 0, "failed")
+    assert (series(dataclasses.replace(scene_of(plan), rows=lucky))[0].best(higher=True) or (0,))[0] == 0.1
 
 
 def test_rates_may_stand_in_variants() -> None:
