@@ -299,9 +299,8 @@ def beside(one: Line) -> str:
 def closing(plan: Plan, judge: str, made: Sequence[Line]) -> str:
     """What the table is, and what it is not."""
     n, seeds = len(plan.seeds), ", ".join(map(str, plan.seeds))
-    said = [
-        f"All runs learned from the same pictures and are judged by the same {judge} pictures; seed{'s' * (n != 1)} {seeds}."
-    ]
+    told = f"seed{'s' * (n != 1)} {seeds}"
+    said = [f"All runs learned from the same pictures and are judged by the same {judge} pictures; {told}."]
     if n > 1:
         said.append(
             "Intervals are Student's t over the seeds. Beside the best: the difference over equal seeds, with the p of "
