@@ -70,6 +70,13 @@ class Preprocess:
         scale = max(box_h / height, box_w / width)
         return max(box_h, round(height * scale)), max(box_w, round(width * scale))
 
+    def inner_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width to which a picture of this size is resized; with fit "pad" it lies inside what is kept."""
+        if self.fit != "pad":
+            return self.stored_size(height, width)
+        scale = min(self.height / height, self.width / width)
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
     def keeps(self, height: int, width: int) -> bool:
         """Whether a picture of this size can be kept: one row of 20,000 pixels, made to cover a box, fills memory."""
         stored = self.stored_size(height, width)
@@ -83,7 +90,7 @@ class Preprocess:
         >>> [Preprocess("RGB", 128, 128).reduction(side, 4 * side) for side in (511, 512, 1024, 9999)]
         [1, 2, 4, 8]
         """
-        inner = self._inner_size(height, width)
+        inner = self.inner_size(height, width)
         fraction = min(height // (2 * inner[0]), width // (2 * inner[1]))
         return next((scale for scale in (8, 4, 2) if fraction >= scale), 1)
 
@@ -130,7 +137,7 @@ class Preprocess:
                 f"{where!r} is not what it was when its header was read: it is {width:,} x {height:,} now.",
                 fix="let nothing write into the data meanwhile, and start again.",
             )
-        inner = self._inner_size(height, width)
+        inner = self.inner_size(height, width)
         straight = out if inner == target else None
         if not isinstance(data, np.ndarray):
             pixels = resize(image, inner, self.interpolation, box, straight)
@@ -213,10 +220,3 @@ class Preprocess:
                 fix=f"bring pictures to {self.height} x {self.width} first: Preprocess.picture does.",
             )
         return permuted(pixels)
-
-    def _inner_size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width to which a picture of this size is resized; with fit "pad" it lies inside what is kept."""
-        if self.fit != "pad":
-            return self.stored_size(height, width)
-        scale = min(self.height / height, self.width / width)
-        return max(1, round(height * scale)), max(1, round(width * scale))

@@ -102,6 +102,11 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._known: dict[int, tuple[Tensor, Field | None, int]] = {id(image): (image, _PIXELS, 0)}
         self.macs = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # nothing is compiled while it is on; to make sure of that torch would import its compiler, which takes seconds
+        return False
+
     def field(self, tensor: Tensor) -> Field | None:
         """What each position of a map sees; None where that is not known, or the picture did not go into it."""
         return self._known.get(id(tensor), (None, None, 0))[1]
@@ -115,9 +120,9 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = func(*args, **kwargs)
         cost = _COSTS.get(func.overloadpacket)
         if cost is not None:
-            self.macs += cost(args, _tensors(out)[0])
-        seen = [tensor for tensor in _tensors((args, kwargs)) if id(tensor) in self._known]
-        results = _tensors(out)
+            self.macs += cost(args, tensors(out)[0])
+        seen = [tensor for tensor in tensors((args, kwargs)) if id(tensor) in self._known]
+        results = tensors(out)
         if seen and results:
             rule = _RULES.get(func.overloadpacket)
             fields = [one for tensor in seen if (one := self.field(tensor)) is not None]
@@ -147,14 +152,15 @@ def _by_shape(seen: Sequence[Tensor], fields: Sequence[Field], out: Tensor) -> F
     return None
 
 
-def _tensors(value: Any) -> list[Tensor]:
+def tensors(value: Any) -> list[Tensor]:
+    """The tensors in what an operation or a module takes or gives, in order."""
     if isinstance(value, Tensor):
         return [value]
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, (tuple, list)):
         return []
-    return [tensor for one in value for tensor in _tensors(one)]
+    return [tensor for one in value for tensor in tensors(one)]
 
 
 def _pair(values: Any) -> tuple[int, int]:
@@ -267,8 +273,8 @@ def fields(model: nn.Module, image_size: tuple[int, int], in_channels: int) -> d
 
     def note(path: str) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, _: Any, output: Any) -> None:
-            tensors = _tensors(output)
-            found[path] = tracker.field(tensors[0]) if tensors else None
+            made = tensors(output)
+            found[path] = tracker.field(made[0]) if made else None
 
         return hook
 

@@ -114,7 +114,7 @@ def summarise(model: nn.Module, image_size: tuple[int, int], in_channels: int) -
         relu1  4x28x28           0             12 KiB     5       1
         304 parameters, 304 trainable, 0.00 MiB; 235,200 mult-adds
     """
-    names, seen = _names(model), set[int]()
+    names, seen = layer_names(model), set[int]()
     layers = [(path, module) for path, module in model.named_modules() if _is_layer(module)]
     first = next(model.parameters(), torch.zeros(()))
     kind = first.dtype if first.is_floating_point() else torch.float32
@@ -279,7 +279,7 @@ def _is_layer(module: nn.Module) -> bool:
     return not any(module.children()) or any(True for _ in module.parameters(recurse=False))
 
 
-def _names(model: nn.Module) -> dict[str, str]:
+def layer_names(model: nn.Module) -> dict[str, str]:
     """A name for each layer; where the network has only a number (in nn.Sequential), its type and the how-many-eth."""
     names, counts = {}, dict[tuple[str, str], int]()
     for path, module in model.named_modules():

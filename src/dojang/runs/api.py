@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -170,26 +172,64 @@ class Model:
                 C249 for ``none_of_these`` of weights that cannot tell.
             DataError: For a picture that cannot be read, naming it.
         """
-        if self._predictor is None:
-            raise ConfigError("C243", f"{self!r} is not trained.", fix='run = model.train(data="photos/") first.')
-        several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
-        sources: list[tuple[str, bytes | np.ndarray]] = []
-        notes: list[str] = []
-        read = FolderSource(Path(), "").read
-        for item in several:
-            if isinstance(item, (str, os.PathLike)):
-                for path in validation.pictures_in([os.fspath(item)]):
-                    sources.append((str(path), read(str(path))))
-                continue
-            found, said = pictures_of(item, layout=layout, color=color)
-            sources += [(f"array {len(sources) + i}", picture) for i, picture in enumerate(found)]
-            notes += [sentence for sentence in said if sentence not in notes]
-        predict = self._predictor.predict
+        predict = self._trained().predict
+        sources, notes = _sources(pictures, layout, color)
         answers = Answers(
             predict(sources, batch_size=batch_size, unknown_below=unknown_below, none_of_these=none_of_these)
         )
-        answers.notes = tuple(notes)
+        answers.notes = notes
         return answers
+
+    def explain(
+        self,
+        pictures: Any,
+        *,
+        methods: Sequence[str] = (),
+        layer: str | None = None,
+        label: str | None = None,
+        xrays: Sequence[str] = (),
+        maps: Sequence[str] = (),
+        deconvolve: Sequence[str] = (),
+        nearest: int = 0,
+        data: Any = None,
+        layout: str | None = None,
+        color: str = "rgb",
+    ) -> Any:
+        """Why it answers as it does: heat maps and more, a notebook shows them; ``dojang explain --help`` tells of all.
+
+        Args:
+            pictures: As :meth:`predict` takes them.
+            methods: Heat maps by name ("gradcam", "layercam", "occlusion", "integrated", "everywhere"); none takes two
+                that suit the network.
+            layer: Where they are taken; None finds it.
+            label: The class that is asked about; None takes each picture's answer.
+            xrays: Units to look through, as "LAYER:CHANNEL,ROW,COLUMN".
+            maps: Layers whose feature maps are wanted.
+            deconvolve: Layers, or units, led back to the pixels.
+            nearest: So many training pictures that are most like each picture; of a run, or a model that was one.
+            data: Where these are now, or the pairs that it was trained on.
+
+        Returns:
+            A list of :class:`dojang.explain.explain.Explanation`, one a picture.
+
+        Raises:
+            ConfigError: C243 when the model is not trained, C290 to C292 for what its network cannot be asked, C203 and
+                C291 for layers and units that it does not have.
+            DataError: For a picture that cannot be read, naming it.
+        """
+        predictor = self._trained()
+        sources, notes = _sources(pictures, layout, color)
+        # a room above this one, which it is asked for when it is wanted
+        explaining = importlib.import_module("dojang.explain.explain")
+        asked = explaining.Asked(tuple(methods), layer, label, tuple(xrays), tuple(maps), tuple(deconvolve), nearest)
+        found = explaining.explain(predictor, sources, asked, run=self._place, data=data)
+        found.notes = notes
+        return found
+
+    def _trained(self) -> Predictor:
+        if self._predictor is None:
+            raise ConfigError("C243", f"{self!r} is not trained.", fix='run = model.train(data="photos/") first.')
+        return self._predictor
 
     def __repr__(self) -> str:
         return f"Model({self._name!r})"
@@ -262,9 +302,17 @@ class Run:
 
     def predict(self, pictures: Any, **options: Any) -> Answers:
         """As :meth:`Model.predict`."""
+        return self._model().predict(pictures, **options)
+
+    def explain(self, pictures: Any, **options: Any) -> Any:
+        """As :meth:`Model.explain`."""
+        return self._model().explain(pictures, **options)
+
+    def _model(self) -> Model:
         model = Model.__new__(Model)
         model._module, model._name, model._predictor = self._module, str(self.path), self.predictor()
-        return model.predict(pictures, **options)
+        model._place = self.path
+        return model
 
     def _repr_html_(self) -> str:
         return shown.run(self.path, metrics_in(self.path))
@@ -282,3 +330,22 @@ class Run:
             told.append(f"mean top-1 of {len(over[1]['runs'])} {over[0]} {mean:.4f}")
         by = f"; {found.weights}" if told and found.weights else ""
         return f"Run({str(self.path)!r}{': ' if told else ''}{', '.join(told)}{by})"
+
+
+def _sources(
+    pictures: Any, layout: str | None, color: str
+) -> tuple[list[tuple[str, bytes | np.ndarray]], tuple[str, ...]]:
+    """Names and pixels or bytes of all that may be asked about, and what was converted."""
+    several = pictures if isinstance(pictures, (list, tuple)) else [pictures]
+    sources: list[tuple[str, bytes | np.ndarray]] = []
+    notes: list[str] = []
+    read = FolderSource(Path(), "").read
+    for item in several:
+        if isinstance(item, (str, os.PathLike)):
+            for path in validation.pictures_in([os.fspath(item)]):
+                sources.append((str(path), read(str(path))))
+            continue
+        found, said = pictures_of(item, layout=layout, color=color)
+        sources += [(f"array {len(sources) + i}", picture) for i, picture in enumerate(found)]
+        notes += [sentence for sentence in said if sentence not in notes]
+    return sources, tuple(notes)
