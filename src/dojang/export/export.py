@@ -75,7 +75,7 @@ def export(
     real = Real(run, data, predictor.labels, predictor.preprocess)
     judged_on = scored_on(real) if int8 else ""
     said, threads = about(predictor, weights), torch.get_num_threads()
-    graph = Graph(predictor)
+    graph = Graph(predictor, kind.branch)
     found = formats.candidate(format, graph, traced(graph), said, threads)
     told: dict[str, Any] = {"format": FORMAT, "export": format, **found.facts, "threads": threads}
     told["parity"] = parity.check(found.ask, predictor, _checked(real, reporter)).as_dict()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
@@ -23,6 +25,7 @@ class Preparation(nn.Module):
 
     Args:
         preprocess: Of the weights.
+        branch: As :func:`dojang.export.resize_graph.resized` has it.
 
     Example:
         >>> prepare = Preparation(Preprocess("RGB", 2, 2, mean=(0.0,) * 3, std=(1.0,) * 3))
@@ -34,9 +37,9 @@ class Preparation(nn.Module):
     scale: Tensor
     order: Tensor | None
 
-    def __init__(self, preprocess: Preprocess) -> None:
+    def __init__(self, preprocess: Preprocess, branch: bool = True) -> None:
         super().__init__()
-        self.preprocess = preprocess
+        self.preprocess, self.branch = preprocess, branch
         self.register_buffer("shift", torch.tensor([255.0 * m for m in preprocess.mean]))
         self.register_buffer("scale", torch.tensor([255.0 * s for s in preprocess.std]))
         places = order(preprocess.height, preprocess.width) if preprocess.permute_pixels else None
@@ -61,6 +64,7 @@ class Preparation(nn.Module):
             coefficients(height, _numbers(pictures.shape[1]), rows, down, p.interpolation),
             coefficients(width, _numbers(pictures.shape[2]), columns, across, p.interpolation).t().contiguous(),
             columns_first(height, width, rows, columns),
+            branch=self.branch,
         )
         if is_down is not None and is_across is not None:
             made = torch.where(is_down[:, None] & is_across, made, float(p.background))
@@ -101,15 +105,17 @@ class Graph(nn.Module):
 
     Args:
         predictor: The network, its preprocessing and its temperature; on the CPU.
+        branch: As :func:`dojang.export.resize_graph.resized` has it.
 
     Shapes:
         uint8 (batch, height, width, 3), RGB, to float32 (batch, classes) that sum to 1.
     """
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, branch: bool = True) -> None:
         super().__init__()
-        self.preparation = Preparation(predictor.preprocess)
-        self.network = predictor.model
+        self.preparation = Preparation(predictor.preprocess, branch)
+        # files know one order of numbers in memory, and warn of another
+        self.network = copy.deepcopy(predictor.model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         self.temperature = predictor.temperature
 
     def forward(self, pictures: UInt8[Tensor, "b h w 3"]) -> Float32[Tensor, "b classes"]:

@@ -141,6 +141,7 @@ def quantised(model: Made, about: Mapping[str, str], pictures: Iterable[Picture]
             nodes_to_quantize=list(model.network),
         )
         found = onnx.load(folder / "int8.onnx")
+    _in_order(found.graph)
     # the library adds marks of its own, and names itself
     found.producer_name, found.producer_version = "dojang", about["dojang"]
     del found.metadata_props[:]
@@ -149,6 +150,31 @@ def quantised(model: Made, about: Mapping[str, str], pictures: Iterable[Picture]
         entry.key, entry.value = name, text
     onnx.checker.check_model(found, full_check=True)
     return found.SerializeToString(deterministic=True), reader.done
+
+
+def _in_order(graph: Any) -> None:
+    """Put each node behind those that it reads, also from inside a branch; the library looks at its inputs only."""
+    waiting, made = [*graph.node], {one.name for one in (*graph.input, *graph.initializer)} | {""}
+    sorted_ = []
+    while waiting:
+        ready = [node for node in waiting if _read(node) <= made]
+        assert ready, "a graph without a circle"
+        sorted_ += ready
+        made |= {name for node in ready for name in node.output}
+        waiting = [node for node in waiting if not set(node.output) <= made]
+    del graph.node[:]
+    graph.node.extend(sorted_)
+
+
+def _read(node: Any) -> set[str]:
+    """Names of what a node needs that it does not make itself."""
+    needs = set(node.input)
+    for graph in (attribute.g for attribute in node.attribute if attribute.HasField("g")):
+        inside = {one.name for one in (*graph.input, *graph.initializer)}
+        inside |= {name for one in graph.node for name in one.output}
+        needs |= {name for one in graph.node for name in _read(one)} - inside
+        needs |= {one.name for one in graph.output} - inside
+    return needs
 
 
 def cost(ask: Ask, predictor: Predictor, pictures: Iterable[Picture], split: str, calibrated: int) -> Cost:

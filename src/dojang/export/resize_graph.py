@@ -63,6 +63,8 @@ def resized(
     down: Float64[Tensor, "rows h"],
     across: Float64[Tensor, "w columns"],
     columns_first: Bool[Tensor, ""],
+    *,
+    branch: bool = True,
 ) -> Float64[Tensor, "b c rows columns"]:
     """Pictures resized by the coefficients of their two sides.
 
@@ -71,10 +73,14 @@ def resized(
         down: Of the rows, from :func:`coefficients`.
         across: Of the columns, turned.
         columns_first: :func:`columns_first`; between the two products levels are rounded, so their order matters.
+        branch: An exported graph computes one order only; False is for what cannot branch, and computes both.
     """
     if not torch.compiler.is_exporting():
         return (_down_first if columns_first else _across_first)(levels, down, across)
-    made: Tensor = torch.cond(columns_first, _down_first, _across_first, (levels, down, across))
+    ways = levels, down, across
+    if not branch:
+        return torch.where(columns_first, _down_first(*ways), _across_first(*ways))
+    made: Tensor = torch.cond(columns_first, _down_first, _across_first, ways)
     return made
 
 
