@@ -54,15 +54,19 @@ def _export(
 
 def _lines(path: Path, record: Mapping[str, Any]) -> Iterator[str]:
     """What was made and what it is worth, in at most 80 columns but for paths."""
+    from dojang.data.manifest import plain
     from dojang.errors import many
 
     near, size = record["parity"], sum(one["bytes"] for one in record["files"].values())
     opset = f", opset {record['opset']}" if "opset" in record else ""
-    yield f"{record['export']}  {path}   ({size / 1e6:,.1f} MB{opset})"
+    yield f"{record['export']}  {plain(str(path))}   ({size / 1e6:,.1f} MB{opset})"
     yield "takes   uint8 RGB pictures (batch, height, width, 3) of any size"
     yield f"gives   probabilities (batch, {len(record['labels'])}) float32; labels in its metadata"
     parts = ", ".join(f"{n:,} {split or 'of the data'}" for split, n in near["pictures"].items())
-    said = f"all {near['n']:,} answers are the network's, on real pictures ({parts}), alone and in batches of 7 and 32"
+    # what was held against the network is the graph that 8 bits are then made of
+    begin = "in float32, before 8 bits: " if record.get("int8") else ""
+    said = f"{begin}all {near['n']:,} answers are the network's, on real pictures ({parts}), alone and in batches of "
+    said += " and ".join(str(n) for n in near["batches"] if n > 1)
     if near["ties"]:
         said += f", {many(near['ties'], 'tie')} aside"
     if near["batched_at"]:
@@ -73,7 +77,8 @@ def _lines(path: Path, record: Mapping[str, Any]) -> Iterator[str]:
     if eight := record.get("int8"):
         yield from _eight(eight)
     milliseconds = 1000 * (record.get("int8") or near)["seconds_a_picture"]
-    yield f"time    {milliseconds:.2f} ms a picture ({_sized(near['at'])}, one by one, {many(record['threads'], 'thread')})"
+    threads = many(record["threads"], "thread")
+    yield f"time    {milliseconds:.2f} ms a picture ({_sized(near['at'])}, one by one, {threads})"
     if record.get("settings"):
         yield from _wrapped("note", _openvino(record))
 

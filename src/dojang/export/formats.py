@@ -72,7 +72,7 @@ def named(name: str) -> Format:
     missing = [library for library in found.libraries if importlib.util.find_spec(library) is None]
     if missing:
         said = f"--format {name} needs {listing(missing)}, not installed here."
-        raise ConfigError("C250", said, fix=f"pip install 'dojang[{found.extra}]'")
+        raise ConfigError("C250", said, fix=f'pip install "dojang[{found.extra}]"')
     return found
 
 

@@ -62,7 +62,6 @@ class Parity:
             "batches": list(BATCHES),
             "largest_probability_difference": self.gap,
             "tolerance": TOLERANCE,
-            "top1_different": 0,
             "ties": self.ties,
             "sizes": self.sizes,
             "batched_at": None if self.side_by_side is None else list(self.side_by_side),
@@ -117,7 +116,7 @@ class _Found:
             f"the exported graph does not answer as the network does, e.g. {self.worst}.",
             context=f"{self.bad:,} of {many(self.asked, 'answer')} had another label, or a probability more than "
             f"{TOLERANCE:g} off. No file is left.",
-            fix="another --format; or other versions of the libraries: pip install --upgrade 'dojang[export]'",
+            fix='another --format; or other versions of the libraries: pip install --upgrade "dojang[export]"',
         )
 
 
