@@ -54,12 +54,11 @@ def _export(
 
 def _lines(path: Path, record: Mapping[str, Any]) -> Iterator[str]:
     """What was made and what it is worth, in at most 80 columns but for paths."""
-    from dojang.data.manifest import plain
     from dojang.errors import many
 
     near, size = record["parity"], sum(one["bytes"] for one in record["files"].values())
     opset = f", opset {record['opset']}" if "opset" in record else ""
-    yield f"{record['export']}  {plain(str(path))}   ({size / 1e6:,.1f} MB{opset})"
+    yield f"{record['export']}  {path}   ({size / 1e6:,.1f} MB{opset})"
     yield "takes   uint8 RGB pictures (batch, height, width, 3) of any size"
     yield f"gives   probabilities (batch, {len(record['labels'])}) float32; labels in its metadata"
     parts = ", ".join(f"{n:,} {split or 'of the data'}" for split, n in near["pictures"].items())
