@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -39,6 +40,7 @@ def test_every_verb_works_with_the_network_out_of_reach(
         ["val", str(run)],
         ["val", str(run), str(stripes), "--project", str(tmp_path)],
         ["predict", str(run), str(picture)],
+        ["export", str(run), "--format", "torch-export"],
         ["summary", "mnist-cnn"],
     ):
         assert main(words) == 0, capsys.readouterr().err
@@ -81,6 +83,13 @@ run.val()
 print(len(run.predict(sys.argv[3])))
 """
 
+# what these libraries would send, and keep in the home folder, they may not; one of them has telemetry of its own
+EXPORT = """
+for format, int8 in (("openvino", False), ("onnx", True)):
+    run.export(format, int8=int8)
+print([name for name in sys.modules if name.partition(".")[0] in ("openvino_telemetry", "requests")])
+"""
+
 
 def test_training_makes_no_socket_in_a_process_of_its_own(stripes: Path, tmp_path: Path, picture: Path) -> None:
     ran = subprocess.run(
@@ -91,6 +100,24 @@ def test_training_makes_no_socket_in_a_process_of_its_own(stripes: Path, tmp_pat
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "1\n"
+
+
+def test_nor_does_exporting(stripes: Path, tmp_path: Path, picture: Path, home: Path) -> None:
+    """Nor do the libraries that it loads, in code that Python does not see: their files and threads would show."""
+    before = sorted(path for path in home.rglob("*"))
+    # with these ONNX Runtime is silent of its own
+    spoken = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    ran = subprocess.run(
+        [sys.executable, "-c", ALONE + EXPORT, str(stripes), str(tmp_path), str(picture)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=spoken,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "1\n[]\n"
+    # nor is anything kept for later
+    assert sorted(path for path in home.rglob("*")) == before
 
 
 @pytest.mark.parametrize("attempt", ["socket.socket()", "socket.getaddrinfo('localhost', 1)", "_socket.socket()"])

@@ -57,8 +57,10 @@ def _lines(path: Path, record: Mapping[str, Any]) -> Iterator[str]:
     from dojang.errors import many
 
     near, size = record["parity"], sum(one["bytes"] for one in record["files"].values())
-    opset = f", opset {record['opset']}" if "opset" in record else ""
-    yield f"{record['export']}  {path}   ({size / 1e6:,.1f} MB{opset})"
+    opset = f" opset {record['opset']}" if "opset" in record else ""
+    yield f"file    {path}"
+    large = f"{size / 1e6:,.1f} MB" if size > 1e6 else f"{size / 1e3:,.0f} kB"
+    yield f"format  {record['export']}{opset}, {large}"
     yield "takes   uint8 RGB pictures (batch, height, width, 3) of any size"
     yield f"gives   probabilities (batch, {len(record['labels'])}) float32; labels in its metadata"
     parts = ", ".join(f"{n:,} {split or 'of the data'}" for split, n in near["pictures"].items())

@@ -25,6 +25,7 @@ from dojang.errors import DataError
 from dojang.export.about import INPUT
 from dojang.export.onnx import Ask, Made
 from dojang.export.real import Picture, Real
+from dojang.export.runtime import runtime
 from dojang.metrics.intervals import proportion
 from dojang.metrics.paired import difference
 from dojang.predict.predictor import Predictor
@@ -114,6 +115,9 @@ def quantised(model: Made, about: Mapping[str, str], pictures: Iterable[Picture]
         pictures: Of the training part.
     """
     import onnx
+
+    # before any part of it is imported
+    runtime()
     from onnxruntime import quantization
 
     class Reader(quantization.CalibrationDataReader):  # type: ignore[misc]

@@ -15,6 +15,7 @@ from torch.export import ExportedProgram
 from dojang.errors import ExportError
 from dojang.export.about import CONTRACT, INPUT, OUTPUT
 from dojang.export.graph import Graph
+from dojang.export.runtime import runtime
 from dojang.export.tracing import SIDES, impossible
 
 OPSET = 20
@@ -93,8 +94,7 @@ def asking(data: bytes, threads: int = 0) -> Ask:
     Args:
         threads: 0 for one a core.
     """
-    import onnxruntime
-
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     # errors only: what it says of its own optimisations is for its developers

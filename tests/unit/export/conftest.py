@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from colours import KINDS, SIZES, picture, trained, warmed
 
 from dojang.export.export import export
 from dojang.runs.exported import Exported
+
+# or ONNX Runtime, where a test imports it, would write into the home folder and call its maker
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session")
