@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import dojang
 from dojang.cli.main import main
 
 TINY = ["model=mnist-cnn", "conv_dims=3,4", "hidden_dims=6", "epochs=1", "batch=20", "val=10", "threads=1"]
@@ -118,6 +120,18 @@ def test_nor_does_exporting(stripes: Path, tmp_path: Path, picture: Path, home: 
     assert ran.stdout == "1\n[]\n"
     # nor is anything kept for later
     assert sorted(path for path in home.rglob("*")) == before
+
+
+def test_onnx_runtime_is_imported_in_one_place_only() -> None:
+    """Anywhere else it could come first, and would report to its maker."""
+    source = Path(dojang.__file__).parent
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"^\s*(import|from) onnxruntime", path.read_text("utf-8"), re.MULTILINE)
+    }
+    # the second one behind a call of the first
+    assert found == {"export/runtime.py", "export/int8.py"}
 
 
 @pytest.mark.parametrize("attempt", ["socket.socket()", "socket.getaddrinfo('localhost', 1)", "_socket.socket()"])
