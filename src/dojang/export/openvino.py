@@ -1,7 +1,7 @@
 """A network as OpenVINO's two files (.xml, .bin), read by OpenVINO from the ONNX model.
 
-OpenVINO's CPU plugin has no float64, in which the resize is exact; in float32 a few pixels in ten thousand are one
-level off (docs/export.md).  And where the processor has bf16, it computes in that unless it is told not to.
+OpenVINO's CPU plugin has no float64, in which the resize is exact; in float32 a pixel here and there is one
+level off.  And where the processor has bf16, it computes in that unless it is told not to.
 """
 
 from __future__ import annotations
