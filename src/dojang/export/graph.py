@@ -115,7 +115,7 @@ class Graph(nn.Module):
         super().__init__()
         self.preparation = Preparation(predictor.preprocess, branch)
         # files know one order of numbers in memory, and warn of another
-        self.network = copy.deepcopy(predictor.model).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        self.network = copy.deepcopy(predictor.model).to(memory_format=torch.contiguous_format)
         self.temperature = predictor.temperature
 
     def forward(self, pictures: UInt8[Tensor, "b h w 3"]) -> Float32[Tensor, "b classes"]:
