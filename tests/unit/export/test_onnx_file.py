@@ -120,8 +120,8 @@ def test_of_a_weights_file_alone(coloured: Path, photos: Path, tmp_path: Path) -
     """Without its run it does not know where pictures are: they are given, and the file lies beside the weights."""
     weights = tmp_path / "mine.safetensors"
     weights.write_bytes((coloured / "weights/best.safetensors").read_bytes())
-    made = dojang.Model(weights).export("onnx", data=str(photos))
-    assert made.path == tmp_path / "mine.onnx"
+    made = dojang.Model(weights).export("torch-export", data=str(photos))
+    assert made.path == tmp_path / "mine.pt2"
     assert made.record["parity"]["n"] == 90
     assert repr(made) == f"Exported({str(made.path)!r})"
 
