@@ -83,10 +83,15 @@ def test_a_large_picture() -> None:
     assert np.array_equal(graphs(ours, pixels), pillows(ours, pixels))
 
 
-def test_every_grey() -> None:
-    """4,096 colours."""
+def test_greys_where_rounding_turns() -> None:
+    """Colours whose weighted sum lies exactly on a half or just below one, and others; all at one size."""
+    red, green, blue = np.meshgrid(*[np.arange(256)] * 3, indexing="ij", sparse=True)
+    rest = (19595 * red + 38470 * green + 7471 * blue) % 65536
+    colours = np.argwhere((rest == 32768) | (rest == 32767))
+    assert len(colours) > 400
     draw = np.random.default_rng(0)
-    pixels = draw.integers(0, 256, (64, 64, 3)).astype(np.uint8)
+    pixels = np.concatenate([colours, draw.integers(0, 256, (4096 - len(colours), 3))]).astype(np.uint8)
+    pixels = pixels.reshape(64, 64, 3)
     ours = steps("L", "crop", "bilinear", 64, 64)
     assert np.array_equal(graphs(ours, pixels)[0], np.asarray(Image.fromarray(pixels).convert("L")))
 
