@@ -18,7 +18,7 @@ from dojang.predict.predictor import Predictor
 
 LABELS = tuple("abcdefghij")
 # one of each family, the smallest: tracing takes time by the layer; the others are slow
-QUICK = ("mlp", "mnist-cnn", "sprint-s", "alexnet", "vgg11_bn", "googlenet", "resnet20", "squeezenet1_1")
+QUICK = ("mnist-mlp", "mnist-cnn", "sprint-s", "alexnet", "vgg11_bn", "googlenet", "resnet20", "squeezenet1_1")
 
 
 def made_up(name: str) -> torch.nn.Module:

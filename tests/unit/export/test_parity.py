@@ -150,7 +150,7 @@ COEFFICIENTS = graphs.coefficients
 
 
 @pytest.mark.parametrize(
-    ("where", "format"), [("behind the network", "onnx"), ("before the network", "torch-export")], ids=str
+    ("where", "format"), [("behind the network", "torch-export"), ("before the network", "torch-export")], ids=str
 )
 def test_a_sabotaged_graph_leaves_no_file(
     where: str, format: str, coloured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
