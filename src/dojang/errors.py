@@ -3,7 +3,7 @@
 The same object renders itself for Python (``str``), for the shell (``str`` and ``exit_code``) and for JSON
 (``as_dict``), so the three can never drift apart.
 
-Codes: C2xx configuration, D1xx data, T3xx training, R4xx resources, X5xx security.
+Codes: C2xx configuration, D1xx data, T3xx training, R4xx resources, X5xx security, E7xx export.
 """
 
 from __future__ import annotations
@@ -67,6 +67,12 @@ class DataError(DojangError):
 
 class TrainError(DojangError):
     """Training that cannot start or go on."""
+
+    exit_code = 1
+
+
+class ExportError(DojangError):
+    """A network that cannot be exported, or whose exported form answers otherwise."""
 
     exit_code = 1
 

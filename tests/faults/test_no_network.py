@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import dojang
 from dojang.cli.main import main
 
 TINY = ["model=mnist-cnn", "conv_dims=3,4", "hidden_dims=6", "epochs=1", "batch=20", "val=10", "threads=1"]
@@ -39,6 +42,7 @@ def test_every_verb_works_with_the_network_out_of_reach(
         ["val", str(run)],
         ["val", str(run), str(stripes), "--project", str(tmp_path)],
         ["predict", str(run), str(picture)],
+        ["export", str(run), "--format", "torch-export"],
         ["summary", "mnist-cnn"],
     ):
         assert main(words) == 0, capsys.readouterr().err
@@ -81,6 +85,13 @@ run.val()
 print(len(run.predict(sys.argv[3])))
 """
 
+# what these libraries would send, and keep in the home folder, they may not; one of them has telemetry of its own
+EXPORT = """
+for format, int8 in (("openvino", False), ("onnx", True)):
+    run.export(format, int8=int8)
+print([name for name in sys.modules if name.partition(".")[0] in ("openvino_telemetry", "requests")])
+"""
+
 
 def test_training_makes_no_socket_in_a_process_of_its_own(stripes: Path, tmp_path: Path, picture: Path) -> None:
     ran = subprocess.run(
@@ -91,6 +102,36 @@ def test_training_makes_no_socket_in_a_process_of_its_own(stripes: Path, tmp_pat
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "1\n"
+
+
+def test_nor_does_exporting(stripes: Path, tmp_path: Path, picture: Path, home: Path) -> None:
+    """Nor do the libraries that it loads, in code that Python does not see: their files and threads would show."""
+    before = sorted(path for path in home.rglob("*"))
+    # with these ONNX Runtime is silent of its own
+    spoken = {name: value for name, value in os.environ.items() if name not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    ran = subprocess.run(
+        [sys.executable, "-c", ALONE + EXPORT, str(stripes), str(tmp_path), str(picture)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=spoken,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == "1\n[]\n"
+    # nor is anything kept for later
+    assert sorted(path for path in home.rglob("*")) == before
+
+
+def test_onnx_runtime_is_imported_in_one_place_only() -> None:
+    """Anywhere else it could come first, and would report to its maker."""
+    source = Path(dojang.__file__).parent
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if re.search(r"^\s*(import|from) onnxruntime", path.read_text("utf-8"), re.MULTILINE)
+    }
+    # the second one behind a call of the first
+    assert found == {"export/runtime.py", "export/int8.py"}
 
 
 @pytest.mark.parametrize("attempt", ["socket.socket()", "socket.getaddrinfo('localhost', 1)", "_socket.socket()"])

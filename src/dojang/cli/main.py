@@ -22,6 +22,7 @@ _VERBS = {
     "report": "one page that tells all of a run: data, scores, mistakes with pictures, recipe; or a model card",
     "predict": "answers for pictures",
     "explain": "why a network answers as it does: heat maps, filters, every number traced to its pixels",
+    "export": "a trained network as a file that needs no dojang: ONNX, torch.export, OpenVINO",
     "study": "many networks that differ in chosen fields, with several seeds each: a table with intervals",
     "compare": "runs on the same pictures: how much better one is, and where they differ",
     "split": "divide a data set, and write down how: stratified, grouped, in folds",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from dojang.runs import lr_find, shown
 from dojang.runs import recipe as recipes
 from dojang.runs import train as training
 from dojang.runs import validate as validation
+from dojang.runs.exported import Exported
 from dojang.runs.lr_find import Found
 from dojang.runs.scored import Scores
 from dojang.train import range_test
@@ -231,6 +233,15 @@ class Model:
             raise ConfigError("C243", f"{self!r} is not trained.", fix='run = model.train(data="photos/") first.')
         return self._predictor
 
+    def export(self, format: str = "onnx", **options: Any) -> Exported:
+        """As :meth:`Run.export`; of a weights file, ``data`` says on which pictures its answers are checked.
+
+        Raises:
+            ConfigError: C243 when the model is not trained.
+        """
+        self._trained()
+        return _export(self._place, format, self._module, options)
+
     def __repr__(self) -> str:
         return f"Model({self._name!r})"
 
@@ -296,8 +307,6 @@ class Run:
 
     def predictor(self, device: str = "auto") -> Predictor:
         """The trained network with its labels and preprocessing."""
-        import copy
-
         return validation.load(self.path, model=copy.deepcopy(self._module), device=device)
 
     def predict(self, pictures: Any, **options: Any) -> Answers:
@@ -313,6 +322,22 @@ class Run:
         model._module, model._name, model._predictor = self._module, str(self.path), self.predictor()
         model._place = self.path
         return model
+
+    def export(self, format: str = "onnx", **options: Any) -> Exported:
+        """Write the network as one graph that needs no dojang: pixels of any size in, probabilities out.
+
+        Args:
+            format: "onnx", "torch-export" or "openvino".
+            options: ``out`` (a file), ``int8``, ``data`` (where the run's pictures are now), ``exist_ok``.
+
+        Returns:
+            Where it is, and what was found out about it (``.path``, ``.record``).
+
+        Raises:
+            DojangError: With the code of whatever stands in the way; E701 where the graph answers otherwise, and then
+                nothing is written.
+        """
+        return _export(self.path, format, self._module, options)
 
     def _repr_html_(self) -> str:
         return shown.run(self.path, metrics_in(self.path))
@@ -349,3 +374,10 @@ def _sources(
         sources += [(f"array {len(sources) + i}", picture) for i, picture in enumerate(found)]
         notes += [sentence for sentence in said if sentence not in notes]
     return sources, tuple(notes)
+
+
+def _export(place: Path, format: str, module: nn.Module | None, options: dict[str, Any]) -> Exported:
+    # a room above this one, which nothing here needs but this: imported, like all of dojang, when it is asked for
+    export = importlib.import_module("dojang.export.export").export
+    made: Exported = export(place, format, model=copy.deepcopy(module), **options)
+    return made
