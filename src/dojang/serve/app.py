@@ -86,6 +86,8 @@ class App:
             routes=[
                 Route("/", self._page),
                 Mount("/static", StaticFiles(directory=PAGE)),
+                # POST never comes so far; this is for who asks otherwise
+                Route("/predict", self._health, methods=["POST"]),
                 Route("/healthz", self._health),
                 Route("/readyz", self._readiness),
                 Route("/metrics", self._metrics),
@@ -116,7 +118,7 @@ class App:
             return
         scope["request_id"] = request
         try:
-            await self._rest(scope, receive, _guarded(send, request))
+            await self._rest(scope, receive, _guarded(send, request))  # type: ignore[arg-type]
         except Exception as error:
             # Starlette has answered 500 without a word; who runs the service is told
             self.log(f"request {request}: {type(error).__name__}: {error}")

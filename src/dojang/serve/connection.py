@@ -29,7 +29,7 @@ class Connection(HttpToolsProtocol):
         #: whether there were too many connections when this one was made
         self.crowded = False
         self._since = self.loop.time()
-        self._in_head = self._in_body = self._refused = False
+        self._in_head = self._in_body = self._refused = self._began = False
         self._head = self._wasted = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -55,9 +55,10 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._in_body, self._head, self._wasted = True, True, 0, 0
+        self._in_head = self._in_body = self._began = True
+        self._head = self._wasted = 0
         self._since = self.loop.time()
-        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -96,7 +97,8 @@ class Connection(HttpToolsProtocol):
             # within its time the application answers; this is what comes after its answer
             if age > limits.header_seconds + 2 * limits.body_seconds:
                 self.transport.abort()
-        elif self.cycle is None and age > limits.idle_seconds:
+        elif not self._began and age > limits.idle_seconds:
+            # after its first request, uvicorn looks after that
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:

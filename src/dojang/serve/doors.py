@@ -52,9 +52,9 @@ class Doors:
         given = dict(headers)
         if self.local and not is_local(_name(given.get(b"host", b"").decode("latin-1"))):
             raise refusal("S614", 421, "this service answers to this machine's own names only.", fix="http://127.0.0.1")
-        if self._token and path not in OPEN and not path.startswith(_OPEN_BELOW):
-            if not hmac.compare_digest(given.get(b"authorization", b""), self._token):
-                raise no_token()
+        asked = self._token and path not in OPEN and not path.startswith(_OPEN_BELOW)
+        if asked and not hmac.compare_digest(given.get(b"authorization", b""), self._token):
+            raise no_token()
 
 
 def no_token() -> ServeError:

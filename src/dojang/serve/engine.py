@@ -93,7 +93,7 @@ def _torch(plan: Plan, predictor: Predictor, with_features: bool) -> Engine:
         p = predictor.preprocess
         blank = torch.zeros((1, p.height, p.width, p.channels), dtype=torch.uint8, device=device)
         model, _ = folded(model, p.normalise(blank))
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
     whole, low = Whole(predictor, model, with_features).eval(), plan.engine == "bf16"
 
     def run(pixels: np.ndarray) -> Seen:

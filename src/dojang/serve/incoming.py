@@ -96,5 +96,8 @@ def too_large(limits: Limits) -> ServeError:
     """S602."""
     megabytes = f"{limits.body_bytes / 2**20:g} MB"
     return refusal(
-        "S602", 413, f"the body is larger than {megabytes}.", fix=f"send a smaller picture, or fewer at once ({megabytes})."
+        "S602",
+        413,
+        f"the body is larger than {megabytes}.",
+        fix=f"send a smaller picture, or fewer at once ({megabytes}).",
     )

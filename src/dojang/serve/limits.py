@@ -44,7 +44,13 @@ ROWS = (
     Limit("deadline_seconds", "seconds", 504, "S610", "from the end of a request to its answer"),
     Limit("connections", "connections", 503, "S609", "at a time"),
     Limit("idle_seconds", "seconds", 0, "", "a connection without a request is kept"),
-    Limit("hang_seconds", "seconds", 500, "S611", "without a sign from the network, before its process is ended and another begun"),
+    Limit(
+        "hang_seconds",
+        "seconds",
+        500,
+        "S611",
+        "without a sign from the network, before its process is ended and another begun",
+    ),
 )
 
 

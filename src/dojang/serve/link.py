@@ -127,10 +127,8 @@ class Link(asyncio.Protocol):
             return
         loop = asyncio.get_running_loop()
         if self._first is not None and not self._first.done():
-            self._first.set_exception(
-                refusals.refusal("S612", 503, "the process that runs the network ended before it was ready.",
-                                 fix="--engine eager; what it said stands above.")  # fmt: skip
-            )
+            why = "the process that runs the network ended before it was ready."
+            self._first.set_exception(refusals.refusal("S612", 503, why, fix="--engine eager"))
             return
         if was and loop.time() - self._since > _FORGIVEN:
             self._back_off = _FIRST_BACK_OFF

@@ -66,7 +66,9 @@ def document(limits: Limits, *, token: bool) -> dict[str, Any]:
                 "responses": {"200": _json("An answer for each picture, in order.", "Answers")} | errors,
             }
         },
-        "/model": {"get": _get("model", "The network: labels, preprocessing, layers.", _json("The network.", "Model"), errors)},
+        "/model": {
+            "get": _get("model", "The network: labels, preprocessing, layers.", _json("The network.", "Model"), errors)
+        },
         "/healthz": {"get": _get("healthz", "Whether the service runs.", _json("It does.", "State"), {})},
         "/readyz": {
             "get": _get(
@@ -151,12 +153,12 @@ _SCHEMAS: dict[str, Any] = {
             },
         }
     ),
-    "Error": _object(
-        {"code": {"type": "string", "pattern": "^[A-Z][0-9]{3}$"}, "message": _TEXT, "fix": _TEXT}
-    ),
+    "Error": _object({"code": {"type": "string", "pattern": "^[A-Z][0-9]{3}$"}, "message": _TEXT, "fix": _TEXT}),
     "Refused": _object({"error": _ERROR}),
     "Refusal": _object({"error": _ERROR, "request_id": _TEXT}),
-    "Timing": _object({name: {"type": "number", "minimum": 0} for name in ("queue_ms", "decode_ms", "network_ms", "total_ms")}),
+    "Timing": _object(
+        {name: {"type": "number", "minimum": 0} for name in ("queue_ms", "decode_ms", "network_ms", "total_ms")}
+    ),
     "Answers": _object(
         {
             "answers": {
@@ -176,13 +178,12 @@ _SCHEMAS: dict[str, Any] = {
             "parameters": {"type": "integer"},
             "labels": {"type": "array", "items": _TEXT},
             "input": _object(
-                {side: {"type": "integer"} for side in ("height", "width", "channels")} | {"mode": {"enum": ["L", "RGB"]}}
+                {side: {"type": "integer"} for side in ("height", "width", "channels")}
+                | {"mode": {"enum": ["L", "RGB"]}}
             ),
             "preprocess": {"type": "array", "items": _TEXT},
             "temperature": {"type": "number"},
-            "unknown": _object(
-                {"none_of_these": {"type": "boolean"}, "below": {"anyOf": [_SHARE, {"type": "null"}]}}
-            ),
+            "unknown": _object({"none_of_these": {"type": "boolean"}, "below": {"anyOf": [_SHARE, {"type": "null"}]}}),
             "layers": {
                 "type": "array",
                 "items": _object(

@@ -63,7 +63,9 @@ def pictures(count: int, height: int, width: int, channels: int) -> UInt8[np.nda
             shape = (x * draw.normal() + y * draw.normal())[..., None] * draw.normal(size=channels)
         elif kind == 2:
             at = draw.uniform(0, 1, 2)
-            shape = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) * draw.uniform(5, 80))[..., None] * np.full(channels, 2)
+            shape = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) * draw.uniform(5, 80))[..., None] * np.full(
+                channels, 2
+            )
         else:
             turn, wave = draw.uniform(0, np.pi), draw.uniform(5, 40)
             shape = np.sin((x * np.cos(turn) + y * np.sin(turn)) * wave)[..., None] * draw.normal(size=channels)

@@ -11,7 +11,7 @@ _READ = "Read: jpg, png, webp, bmp, gif, tiff (by content)."
 # of pictures that cannot be read: what the errors of training data advise is nothing for a client
 _FIXES = {
     "D102": "send a whole copy of the picture.",
-    "D103": "send one picture as the body (curl --data-binary @cat.jpg), or several as form parts (curl -F image=@cat.jpg).",
+    "D103": "send one picture as the body (--data-binary @cat.jpg), or several as form parts (-F image=@cat.jpg).",
     "D105": "send a smaller copy of the picture.",
     "D106": "save the picture with 8 bits a channel, and send that.",
 }
@@ -44,7 +44,9 @@ def of_picture(error: DojangError) -> ServeError:
         ('S601', 413, 'send a smaller copy of the picture.')
     """
     code = "S601" if error.code == "D105" else error.code
-    return refusal(code, _STATUSES.get(error.code, 422), error.what, fix=_FIXES.get(error.code, "send another picture."))
+    return refusal(
+        code, _STATUSES.get(error.code, 422), error.what, fix=_FIXES.get(error.code, "send another picture.")
+    )
 
 
 def broken(request: str) -> ServeError:

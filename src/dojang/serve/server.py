@@ -137,7 +137,7 @@ def listening(host: str, port: int, token: str) -> socket.socket:
             "C295",
             f"--host {host} lets other machines in, and there is {'no' if not token else 'too short a'} token.",
             context=f"Clients bring it as 'Authorization: Bearer TOKEN'; it has {SHORTEST} letters or more.",
-            fix=f"DOJANG_TOKEN=$(python -c 'import secrets; print(secrets.token_urlsafe())') dojang serve RUN --host {host}",
+            fix="export DOJANG_TOKEN=$(python -c 'import secrets; print(secrets.token_urlsafe())'), and again.",
         )
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -242,10 +242,10 @@ class Server(uvicorn.Server):
     def __init__(self, app: App, limits: Limits, started: Callable[[], None] = lambda: None) -> None:
         loop = "uvloop" if _there("uvloop") else "asyncio"
         config = uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            app,
             http=bounded(limits),
             ws="none",
-            loop=loop,  # type: ignore[arg-type]
+            loop=loop,
             lifespan="on",
             log_config=None,
             log_level="critical",

@@ -1,7 +1,7 @@
 """What passes between the service and the process that runs the network: frames of a few numbers and bytes.
 
-Nothing is pickled.  To the worker: a plan first, then pictures and ids that nobody waits for any more.  From it: what it
-is made of, then an answer for every id.
+Nothing is pickled.  To the worker: a plan first, then pictures and ids that nobody waits for any more.  From it: what
+it is made of, then an answer for every id.
 """
 
 from __future__ import annotations

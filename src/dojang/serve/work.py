@@ -129,9 +129,7 @@ class Work:
             known = [*self.familiar.familiarity(torch.from_numpy(seen)).tolist()]
         made: dict[int, bytes | Exception] = {}
         for number, row, share in zip(whole, rows, known, strict=True):
-            answer = self.predictor.answer(
-                asked[number].name, row, unknown_below=self.unknown_below, familiarity=share
-            )
+            answer = self.predictor.answer(asked[number].name, row, unknown_below=self.unknown_below, familiarity=share)
             made[number] = json.dumps(answer.as_dict(), allow_nan=False).encode()
         return made
 

@@ -55,7 +55,8 @@ def run(sock: socket.socket, begin: Begin) -> None:
                 if frame.kind == wire.PICTURE:
                     name, picture = frame.data[: frame.first], frame.data[frame.first :]
                     waiting[frame.id] = Asked(frame.id, name.decode(), picture)
-                elif frame.kind == wire.CANCEL and waiting.pop(frame.id, None):
+                elif frame.kind == wire.CANCEL and frame.id in waiting:
+                    del waiting[frame.id]
                     dropped.append(wire.pack(wire.DROPPED, frame.id))
                 elif frame.kind == wire.PLAN:
                     work, told, plan = begin(unpacked(frame.data))
@@ -64,9 +65,8 @@ def run(sock: socket.socket, begin: Begin) -> None:
             if dropped and not _sent(sock, b"".join(dropped)):
                 return
             # what lies in the socket belongs to this batch, too
-            if len(waiting) < most:
-                if len(data) == _CHUNK or not waiting:
-                    continue
+            if len(waiting) < most and (len(data) == _CHUNK or not waiting):
+                continue
         if waiting and work is not None:
             batch = [waiting.popitem(last=False)[1] for _ in range(min(most, len(waiting)))]
             if not _sent(sock, b"".join(work.frames(batch, alive))):
