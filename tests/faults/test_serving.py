@@ -132,6 +132,8 @@ def test_limits_through_a_socket(predictor):
         fits = post(png(1), headers=b"X-More: " + b"x" * 400 + b"\r\n")
         assert status_of(talk(address, fits)) == 200
         assert status_of(talk(address, post(png(1), headers=b"X-More: " + b"x" * 500 + b"\r\n"))) == 431
+        long = talk(address, post(png(1), headers=b"X-More: " + b"x" * 500 + b"\r\n"))
+        assert b"S605" in long
         # a header that never ends
         assert status_of(talk(address, b"GET /" + b"x" * 300, pause=0.1, then=b"x" * 600)) == 431
         assert status_of(talk(address, b"GET / HTTP/1.1\r\nHost: 127")) == 408

@@ -43,7 +43,7 @@ def pictures(count: int, height: int, width: int, channels: int) -> UInt8[np.nda
 
     Example:
         >>> made = pictures(5, 8, 8, 1)
-        >>> made.shape, made[0].max(), made[1].min()
+        >>> made.shape, int(made[0].max()), int(made[1].min())
         ((5, 8, 8, 1), 0, 255)
     """
     draw = np.random.default_rng(seeds.torch_seed(0, "serve", "parity"))
