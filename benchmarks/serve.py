@@ -64,11 +64,14 @@ def plain(run: str, port: int) -> None:
         best = max(range(len(shares)), key=shares.__getitem__)
         return {"label": predictor.labels[best], "probabilities": dict(zip(predictor.labels, shares, strict=True))}
 
-    @app.post("/predict")
     async def predict(request: Request) -> dict[str, Any]:
         data = await request.body()
         # as `def` endpoints are run: on the pool of threads
         return {"answers": [await asyncio.to_thread(answer, data)]}
+
+    # FastAPI looks for names of types among those of the file, where this one is not
+    predict.__annotations__ = {"request": Request, "return": dict[str, Any]}
+    app.post("/predict")(predict)
 
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning", access_log=False)
 
@@ -113,6 +116,7 @@ def lit(run: str, port: int) -> None:
             shares = dict(zip(labels, row.tolist(), strict=True))
             return {"answers": [{"label": labels[int(row.argmax())], "probabilities": shares}]}
 
+    Api.decode_request.__annotations__ = {"request": Request}
     api = Api(max_batch_size=16, batch_timeout=0.001)
     litserve.LitServer(api, accelerator="cpu").run(
         host="127.0.0.1", port=port, log_level="warning", generate_client_file=False
