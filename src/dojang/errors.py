@@ -3,7 +3,7 @@
 The same object renders itself for Python (``str``), for the shell (``str`` and ``exit_code``) and for JSON
 (``as_dict``), so the three can never drift apart.
 
-Codes: C2xx configuration, D1xx data, T3xx training, R4xx resources, X5xx security, E7xx export.
+Codes: C2xx configuration, D1xx data, T3xx training, R4xx resources, X5xx security, S6xx serving, E7xx export.
 """
 
 from __future__ import annotations
@@ -87,6 +87,18 @@ class SecurityError(DojangError):
     """A file that dojang refuses to open because opening it could do harm."""
 
     exit_code = 3
+
+
+class ServeError(DojangError):
+    """A request that the service does not answer, or a service that cannot begin.
+
+    Attributes:
+        status: Of HTTP, where a client meets it.
+        retry_after: Seconds after which it may help to ask again; None where it will not.
+    """
+
+    status: int = 500
+    retry_after: int | None = None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -33,6 +33,7 @@ _VERBS = {
     "summary": "what a network is made of, with every number explained",
     "convert": "make weights of another tool a file that dojang reads",
     "conv": "the convolution itself: what it costs, and what it does, step by step",
+    "serve": "answer pictures over HTTP, with a page",
     "bench": "what this machine can do, and how much of it training reaches",
     "cache": "list or clear the decoded pictures that dojang keeps",
 }

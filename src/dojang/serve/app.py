@@ -1,0 +1,328 @@
+"""The service as an ASGI application: POST /predict on a short road of its own, everything else by Starlette.
+
+There is no address that loads a model, reads a file of the user's or changes anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from dojang.errors import DojangError, ServeError
+from dojang.serve import openapi, parts, refusals
+from dojang.serve.doors import Doors
+from dojang.serve.incoming import GoneError, Held, Keep
+from dojang.serve.jobs import Job, Reply
+from dojang.serve.limits import Limits
+from dojang.serve.queue import Queue
+from dojang.serve.refusals import refusal
+from dojang.serve.tally import CONTENT_TYPE, Tally
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+PAGE = Path(__file__).parent / "page"
+#: nothing from other hosts; pictures that were chosen in the page are blobs
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'self'"
+)
+_PLAIN = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+#: status of a request whose client left; nobody is told
+_LEFT = 499
+#: where a server of ours says how to hear that a client leaves
+CONNECTION = "dojang.connection"
+
+
+class App:
+    """The application.
+
+    Args:
+        queue: Where pictures go.
+        model: What GET /model says.
+        routes: More of them: the page's own. They run behind the same doors; what they refuse, they raise as
+            :class:`ServeError`.
+        log: For who runs the service.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        limits: Limits,
+        model: dict[str, Any],
+        doors: Doors,
+        *,
+        token: bool = False,
+        routes: Sequence[BaseRoute] = (),
+        log: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.queue, self.limits, self.doors, self.log = queue, limits, doors, log
+        self.held, self.tally = Held(limits), Tally()
+        #: set when the service is told to stop: what is running is answered, what comes is refused
+        self.stopping = False
+        self.open = 0
+        self._ids, self._prefix = itertools.count(1), secrets.token_hex(4)
+        self._model = json.dumps(model, ensure_ascii=False).encode()
+        self._document = json.dumps(openapi.document(limits, token=token)).encode()
+        self._rest = Starlette(
+            routes=[
+                Route("/", self._page),
+                Mount("/static", StaticFiles(directory=PAGE)),
+                # POST never comes so far; this is for who asks otherwise
+                Route("/predict", self._health, methods=["POST"]),
+                Route("/healthz", self._health),
+                Route("/readyz", self._readiness),
+                Route("/metrics", self._metrics),
+                Route("/model", self._about),
+                Route("/openapi.json", self._openapi),
+                # the page's own routes: serve/looking.py
+                *routes,
+            ],
+            exception_handlers={HTTPException: _not_found, ServeError: _refused, DojangError: _refused},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            return
+        request = f"{self._prefix}-{next(self._ids):x}"
+        if scope["path"] == "/predict" and scope["method"] == "POST":
+            await self._predict(scope, receive, send, request)
+            return
+        try:
+            self.doors.check(scope["path"], scope["headers"])
+            if self.stopping and scope["path"] not in ("/healthz", "/readyz", "/metrics"):
+                raise _stopping()
+        except ServeError as error:
+            await _answer(send, error.status, refusals.body(error, request), request, error)
+            return
+        scope["request_id"] = request
+        try:
+            await self._rest(scope, receive, _guarded(send, request))  # type: ignore[arg-type]
+        except Exception as error:
+            # Starlette has answered 500 without a word; who runs the service is told
+            self.log(f"request {request}: {type(error).__name__}: {error}")
+
+    async def _predict(self, scope: Scope, receive: Receive, send: Send, request: str) -> None:
+        began = time.perf_counter()
+        status, error, body = 200, None, b""
+        self.open += 1
+        try:
+            with Keep(self.held) as keep:
+                body, status = await self._answers(scope, receive, request, keep, began)
+        except ServeError as found:
+            status, error, body = found.status, found, refusals.body(found, request)
+        except (GoneError, asyncio.CancelledError) as found:
+            status = _LEFT
+            if isinstance(found, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
+                raise
+        except Exception as found:
+            self.log(f"request {request}: {type(found).__name__}: {found}")
+            told = refusals.broken(request)
+            status, body = told.status, refusals.body(told, request)
+        finally:
+            self.open -= 1
+            self.tally.count(status, time.perf_counter() - began)
+        if status != _LEFT:
+            await _answer(send, status, body, request, error)
+
+    async def _answers(
+        self, scope: Scope, receive: Receive, request: str, keep: Keep, began: float
+    ) -> tuple[bytes, int]:
+        """The body of the answer, and its status."""
+        self.doors.check(scope["path"], scope["headers"])
+        if self.stopping:
+            raise _stopping()
+        if CONNECTION in scope and scope[CONNECTION].crowded:
+            raise refusal("S609", 503, f"there are {self.limits.connections:,} connections already.", retry_after=1)
+        if not self.queue.ready:
+            raise refusal("S609", 503, "the network is not ready.", fix="ask again.", retry_after=1)
+        self.queue.check()
+        length, content_type = None, ""
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit():
+                length = int(value)
+            elif name == b"content-type":
+                content_type = value.decode("latin-1")
+        body = await self.held.read(receive, length, keep)
+        pictures = parts.pictures_of(body, content_type, self.limits)
+        del body
+        alone = len(pictures) == 1 and not content_type.lower().startswith("multipart/")
+        job = self.queue.submit(pictures, request)
+        pictures.clear()
+        replies = await self._replies(job, scope, receive)
+        if alone and replies[0].status != 200:
+            error = b'{"error": %b, "request_id": %b}' % (replies[0].data, json.dumps(request).encode())
+            return error, replies[0].status
+        return _answered(replies, job, began, request), 200
+
+    async def _replies(self, job: Job, scope: Scope, receive: Receive) -> list[Reply]:
+        """Wait for the replies, and withdraw the job where its client leaves."""
+        connection = scope.get(CONNECTION)
+        watch: asyncio.Task[None] | None = None
+        if connection is not None:
+            connection.leaving = lambda: self.queue.withdraw(job)
+        else:
+            watch = asyncio.create_task(self._watch(job, receive))
+        try:
+            return await job.done
+        except BaseException:
+            self.queue.withdraw(job)
+            raise
+        finally:
+            if connection is not None:
+                connection.leaving = None
+            if watch is not None:
+                watch.cancel()
+
+    async def _watch(self, job: Job, receive: Receive) -> None:
+        """Of a server that is not ours."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.queue.withdraw(job)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.queue.start()
+                except ServeError as error:
+                    self.log(str(error))
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.queue.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _page(self, request: Request) -> Response:
+        return Response((PAGE / "index.html").read_bytes(), media_type="text/html")
+
+    async def _health(self, request: Request) -> Response:
+        return _json({"status": "ok"})
+
+    async def _readiness(self, request: Request) -> Response:
+        if self.stopping:
+            return _json({"status": "stopping"}, 503)
+        return _json({"status": "ready"}) if self.queue.ready else _json({"status": "not ready"}, 503)
+
+    async def _about(self, request: Request) -> Response:
+        return Response(self._model, media_type="application/json")
+
+    async def _openapi(self, request: Request) -> Response:
+        return Response(self._document, media_type="application/json")
+
+    async def _metrics(self, request: Request) -> Response:
+        queue = self.queue
+        lines = self.tally.text(
+            [
+                ("ready", "gauge", "Whether the network answers.", float(queue.ready and not self.stopping)),
+                ("open_requests", "gauge", "Requests to /predict that are not answered yet.", self.open),
+                ("waiting_pictures", "gauge", "Pictures that wait for the network.", queue.waiting),
+                ("running_pictures", "gauge", "Pictures that are with the network.", queue.running),
+                ("held_bytes", "gauge", "Of bodies of open requests.", self.held.bytes),
+                ("pictures_total", "counter", "Pictures answered.", queue.pictures),
+                ("batches_total", "counter", "Batches run.", queue.batches),
+                ("picture_seconds", "gauge", "Seconds a picture takes now, decoding and network.", queue.seconds),
+                ("workers_total", "counter", "Processes begun to run the network.", queue.link.begun),
+            ]
+        )
+        return Response("\n".join(lines) + "\n", media_type=CONTENT_TYPE)
+
+
+def _answered(replies: Sequence[Reply], job: Job, began: float, request: str) -> bytes:
+    """The JSON of answers, made of JSON that the worker made."""
+    made = [one.data if one.status == 200 else b'{"error": %b}' % one.data for one in replies]
+    timing = {
+        "queue_ms": round(1e3 * max(0.0, job.sent - job.arrived), 3),
+        "decode_ms": round(sum(one.decode for one in replies) / 1e3, 3),
+        "network_ms": round(max(one.network for one in replies) / 1e3, 3),
+        "total_ms": round(1e3 * (time.perf_counter() - began), 3),
+    }
+    return b'{"answers": [%b], "timing": %b, "request_id": "%b"}' % (
+        b", ".join(made),
+        json.dumps(timing).encode(),
+        request.encode(),
+    )
+
+
+async def _answer(send: Send, status: int, body: bytes, request: str, error: ServeError | None = None) -> None:
+    headers = [*_PLAIN, (b"content-length", b"%d" % len(body)), (b"x-request-id", request.encode())]
+    if error is not None and error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _guarded(send: Send, request: str) -> Send:
+    """Adds to every answer what keeps a browser from doing harm with it."""
+
+    async def guarded(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", []))
+            have = {name.lower() for name, _ in headers}
+            for name, value in (
+                (b"content-security-policy", POLICY.encode()),
+                (b"x-content-type-options", b"nosniff"),
+                (b"referrer-policy", b"no-referrer"),
+                (b"cache-control", b"no-store"),
+                (b"x-request-id", request.encode()),
+            ):
+                if name not in have:
+                    headers.append((name, value))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return guarded
+
+
+def _json(values: dict[str, Any], status: int = 200) -> Response:
+    return Response(json.dumps(values), status, media_type="application/json")
+
+
+def _stopping() -> ServeError:
+    return refusal("S609", 503, "the service is stopping.", fix="ask again.", retry_after=2)
+
+
+async def _not_found(request: Request, error: Exception) -> Response:
+    """404 and 405 in the same words as everything else."""
+    assert isinstance(error, HTTPException)
+    known = "POST /predict, GET /model, /healthz, /readyz, /metrics, /openapi.json, /"
+    told = refusal("S615", error.status_code, f"there is no {request.method} at this address.", fix=known)
+    response = await _refused(request, told)
+    if error.headers:
+        response.headers.update(error.headers)
+    return response
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ServeError):
+        assert isinstance(error, DojangError)
+        error = refusal(error.code, 400 if error.exit_code != 1 else 500, error.what, fix=error.fix)
+    headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+    body = refusals.body(error, request.scope["request_id"])
+    return Response(body, error.status, headers, media_type="application/json")

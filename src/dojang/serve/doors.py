@@ -1,0 +1,73 @@
+"""Who may come in: requests for this machine by its own names, and, where a token is set, those that bring it."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+from dojang.errors import ServeError
+from dojang.serve.refusals import refusal
+
+Headers = list[tuple[bytes, bytes]]
+
+#: what says nothing of the network, and what monitors without a token ask
+OPEN = ("/healthz", "/readyz", "/")
+_OPEN_BELOW = "/static/"
+#: letters of a token
+SHORTEST = 16
+
+
+def is_local(host: str) -> bool:
+    """Whether an address can be reached from this machine only.
+
+    >>> [is_local(host) for host in ("127.0.0.1", "localhost", "::1", "0.0.0.0", "192.168.0.7")]
+    [True, True, True, False, False]
+    """
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class Doors:
+    """Looks at the headers of every request.
+
+    Args:
+        local: Whether the service listens to this machine only; then a page of another site that gives its own name
+            our address (DNS rebinding) is sent away by the name it asks for.
+        token: That requests must bring; empty for none.
+    """
+
+    def __init__(self, *, local: bool, token: str = "") -> None:
+        self.local, self._token = local, b"Bearer " + token.encode() if token else b""
+
+    def check(self, path: str, headers: Headers) -> None:
+        """Refuse a stranger.
+
+        Raises:
+            ServeError: S614 for another host's name, S613 without the token.
+        """
+        given = dict(headers)
+        if self.local and not is_local(_name(given.get(b"host", b"").decode("latin-1"))):
+            raise refusal("S614", 421, "this service answers to this machine's own names only.", fix="http://127.0.0.1")
+        asked = self._token and path not in OPEN and not path.startswith(_OPEN_BELOW)
+        if asked and not hmac.compare_digest(given.get(b"authorization", b""), self._token):
+            raise no_token()
+
+
+def no_token() -> ServeError:
+    """S613, as a client meets it."""
+    return refusal("S613", 401, "the token is missing or wrong.", fix="curl -H 'Authorization: Bearer TOKEN'")
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port.
+
+    >>> _name("127.0.0.1:8000"), _name("[::1]:8000"), _name("localhost")
+    ('127.0.0.1', '::1', 'localhost')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0].lower()
