@@ -13,14 +13,16 @@ from dojang.errors import (
     ConfigError,
     DataError,
     DojangError,
+    ExportError,
     ResourceError,
     SecurityError,
+    ServeError,
     TrainError,
     did_you_mean,
     listing,
 )
 
-KINDS = (DojangError, ConfigError, DataError, TrainError, ResourceError, SecurityError)
+KINDS = (DojangError, ConfigError, DataError, TrainError, ExportError, ResourceError, SecurityError, ServeError)
 
 
 def test_the_form_is_that_of_the_handbook() -> None:
@@ -35,7 +37,10 @@ def test_the_form_is_that_of_the_handbook() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "code"),
-    [(ConfigError, 2), (DataError, 3), (TrainError, 1), (ResourceError, 4), (SecurityError, 3), (DojangError, 1)],
+    [
+        *((ConfigError, 2), (DataError, 3), (TrainError, 1), (ResourceError, 4), (SecurityError, 3), (DojangError, 1)),
+        *((ExportError, 1), (ServeError, 1)),
+    ],
 )
 def test_exit_codes(kind: type[DojangError], code: int) -> None:
     """0 ok, 1 failed, 2 usage, 3 bad data, 4 no room."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +14,12 @@ from dojang.cli.flags import Command, Flag, flags, given
 from dojang.cli.main import inert
 from dojang.errors import ConfigError
 from dojang.serve.options import ServeOptions
+
+if TYPE_CHECKING:
+    from starlette.routing import BaseRoute
+
+    from dojang.predict.predictor import Predictor
+    from dojang.serve.limits import Limits
 
 _OPTIONS = recipe.options_of(ServeOptions)
 _NEEDED = ("starlette", "uvicorn", "httptools", "python_multipart")
@@ -27,12 +35,19 @@ def _serve(run: str, model: str | None, token_file: str | None, **values: Any) -
 
     with garbage.importing():
         from dojang.cli.progress import say
-        from dojang.serve import server
+        from dojang.serve import looking, server, views
+        from dojang.serve.doors import is_local
 
     def log(text: str) -> None:
         click.echo(inert(text), err=True)
 
-    return server.serve(run, options, model=model, token=server.token_of(token_file), say=say, log=log)
+    def page(predictor: Predictor, limits: Limits) -> Sequence[BaseRoute]:
+        # the run's own pictures are for who runs the service
+        name = Path(run).resolve().name
+        return views.routes(looking.of_run(run, predictor, name, samples=is_local(options.host)), limits)
+
+    token = server.token_of(token_file)
+    return server.serve(run, options, model=model, token=token, say=say, log=log, routes=page)
 
 
 command = Command(

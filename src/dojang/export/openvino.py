@@ -30,7 +30,7 @@ def made(model: bytes, about: Mapping[str, str]) -> tuple[bytes, bytes]:
     Raises:
         ExportError: E702 for a model that OpenVINO cannot read.
     """
-    openvino = _openvino()
+    openvino = library()
     with folders.scratch() as folder:
         files.write_bytes(folder / "model.onnx", model, flush=False)
         try:
@@ -55,7 +55,7 @@ def asking(contents: tuple[bytes, bytes], settings: Mapping[str, str] = EXACT) -
         contents: From :func:`made`.
         settings: None of them leaves all to OpenVINO, as most of its users do.
     """
-    openvino = _openvino()
+    openvino = library()
     core = openvino.Core()
     model = core.compile_model(core.read_model(*contents), "CPU", dict(settings))
 
@@ -66,7 +66,7 @@ def asking(contents: tuple[bytes, bytes], settings: Mapping[str, str] = EXACT) -
     return ask, str(model.get_property("INFERENCE_PRECISION_HINT").get_type_name())
 
 
-def _openvino() -> Any:
+def library() -> Any:
     """The library, without the telemetry that it would send where it is imported."""
     telemetry = "openvino_telemetry"
     if "openvino" not in sys.modules and telemetry not in sys.modules:

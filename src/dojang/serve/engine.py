@@ -128,8 +128,9 @@ def in_memory_onnx(predictor: Predictor, with_features: bool) -> bytes:
 
 
 def _onnx(plan: Plan, with_features: bool) -> Engine:
-    import onnxruntime
+    from dojang.export.runtime import runtime
 
+    onnxruntime = runtime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = plan.threads
     # threads that spin while there is nothing to do would take the core on which requests are read
@@ -146,8 +147,9 @@ def _onnx(plan: Plan, with_features: bool) -> Engine:
 
 
 def _openvino(plan: Plan, with_features: bool) -> Engine:
-    import openvino
+    from dojang.export.openvino import library
 
+    openvino = library()
     core = openvino.Core()
     settings: dict[str, Any] = {
         # bf16 where the processor has it would be the default, and no longer the same answer
