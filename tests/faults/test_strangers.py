@@ -154,8 +154,10 @@ def test_moved_relabelled_and_new_pictures(
     (data / "kind1/00.png").rename(data / "kind0/zero.png")
     save(stripes(np.random.default_rng(9), 0), data / "kind0/new.png")
     (data / "kind0/02.png").write_bytes(b"")
+    run = folds()
+    # what training said, where this test is the first to ask for it
     capsys.readouterr()
-    assert main(["scan", str(data), "--run", str(folds()), "--json"]) == 3
+    assert main(["scan", str(data), "--run", str(run), "--json"]) == 3
     told = json.loads(capsys.readouterr().out)
     assert "1 picture was in no fold of the run: not judged" in told["notes"]
     assert not {"zero.png", "00.png", "new.png", "02.png"} & set(of("label", told))

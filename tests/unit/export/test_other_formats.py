@@ -70,7 +70,7 @@ def in_openvino(coloured: Path, tmp_path_factory: pytest.TempPathFactory) -> Exp
 
 
 def test_the_two_files_of_openvino(in_openvino: Exported, arrays: list[np.ndarray], right: list[np.ndarray]) -> None:
-    openvino = kept._openvino()
+    openvino = kept.library()
     core = openvino.Core()
     model = core.read_model(in_openvino.path)
     (side,) = model.inputs
