@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 for library in ("starlette", "uvicorn", "httptools", "python_multipart", "httpx"):
@@ -72,6 +73,8 @@ def listens(predictor, limits, *, kind=Work):
     """A service on a port, its worker a process from a nursery; gives the address, the application and its log."""
 
     def begin(plan):
+        # this process may have run kernels on several threads before it was forked, which are not there any more
+        torch.set_num_threads(plan.threads)
         return kind(predictor, make(plan, predictor, False)), {}, plan
 
     sock = server.listening("127.0.0.1", 0, "")

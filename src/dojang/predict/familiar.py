@@ -12,12 +12,13 @@ from: benchmarks/results/unknown.json.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from dojang.errors import many
@@ -55,25 +56,41 @@ class Familiar:
 
     def distances(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Squared, to the nearest class; float64."""
-        # a table of pictures by classes by directions: of a thousand classes a picture takes half a megabyte
-        some = max(1, _AT_ONCE // (self.means.shape[0] * max(self.axes.shape[1], 1)))
-        found = [self._distances(rows) for rows in torch.split(features, some)]
-        return torch.cat(found) if found else features.new_zeros(0, dtype=torch.float64)
-
-    def _distances(self, features: Tensor) -> Tensor:
-        unit = _unit(features)
-        means, axes, spread = self.means.double(), self.axes.double(), self.spread.double()
-        # (b, c, k): of what lies between a picture and a class, the part in the kept directions
-        inside = (unit @ axes)[:, None] - (means @ axes)[None]
-        whole = torch.cdist(unit, means, compute_mode="donot_use_mm_for_euclid_dist").square()
-        rest = (whole - inside.square().sum(dim=2)).clamp(min=0)
-        found: Tensor = ((inside.square() / spread[:-1]).sum(dim=2) + rest / spread[-1]).min(dim=1).values
-        return found
+        return torch.from_numpy(self._of(features.cpu().double().numpy()))
 
     def familiarity(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """The share of validation pictures, the picture itself counted as one, that lie at least as far out."""
-        below = torch.searchsorted(self.known.double(), self.distances(features))
-        return (len(self.known) - below + 1) / (len(self.known) + 1)
+        return torch.from_numpy(self.shares(features.cpu().double().numpy()))
+
+    def shares(self, features: Float[np.ndarray, "b d"]) -> Float64[np.ndarray, " b"]:
+        """:meth:`familiarity`, of arrays: a server asks for one picture at a time, and tensors would cost it more."""
+        known = self._parts[-1]
+        found: np.ndarray = (len(known) - np.searchsorted(known, self._of(features)) + 1) / (len(known) + 1)
+        return found
+
+    def _of(self, features: np.ndarray) -> np.ndarray:
+        # a table of pictures by classes by directions: of a thousand classes a picture takes half a megabyte
+        some = max(1, _AT_ONCE // max(1, self.means.numel()))
+        found = [self._distances(features[at : at + some]) for at in range(0, len(features), some)]
+        return found[0] if len(found) == 1 else np.concatenate([np.zeros(0), *found])
+
+    def _distances(self, features: np.ndarray) -> np.ndarray:
+        means, axes, centres, spread, last, _ = self._parts
+        unit = features.astype(np.float64)
+        # in place of zero, as torch's normalize has it
+        unit /= np.maximum(np.sqrt(np.einsum("bd,bd->b", unit, unit)), 1e-12)[:, None]
+        # (b, c, k): of what lies between a picture and a class, the part in the kept directions
+        inside = np.square((unit @ axes)[:, None] - centres)
+        whole = np.square(unit[:, None] - means).sum(axis=2)
+        rest = np.maximum(whole - inside.sum(axis=2), 0)
+        found: np.ndarray = (inside @ spread + rest * last).min(axis=1)
+        return found
+
+    @functools.cached_property
+    def _parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float, np.ndarray]:
+        """In float64: means, axes, means along the axes, one over each variance and over that of all others, known."""
+        means, axes, spread, known = (getattr(self, name).cpu().double().numpy() for name in _NAMES)
+        return means, axes, means @ axes, 1 / spread[:-1], float(1 / spread[-1]), known
 
     def tensors(self) -> dict[str, Tensor]:
         """By name, for a weights file."""

@@ -1,4 +1,4 @@
-"""The service as an ASGI application: POST /predict on a short road of its own, everything else by Starlette.
+"""The service as an ASGI application: POST /predict on a road of its own, everything else by Starlette.
 
 There is no address that loads a model, reads a file of the user's or changes anything.
 """
@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from dojang.errors import DojangError, ServeError
 from dojang.serve import openapi, parts, refusals
-from dojang.serve.doors import Doors
+from dojang.serve.doors import Doors, Headers
 from dojang.serve.incoming import GoneError, Held, Keep
 from dojang.serve.jobs import Job, Reply
 from dojang.serve.limits import Limits
@@ -150,31 +150,83 @@ class App:
         self, scope: Scope, receive: Receive, request: str, keep: Keep, began: float
     ) -> tuple[bytes, int]:
         """The body of the answer, and its status."""
-        self.doors.check(scope["path"], scope["headers"])
+        headers = scope["headers"]
+        self._let_in(headers, CONNECTION in scope and scope[CONNECTION].crowded)
+        length = next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), None)
+        job = self._submitted(await self.held.read(receive, length, keep), headers, request)
+        return _answered(await self._replies(job, scope, receive), job, began)
+
+    def short(
+        self, headers: Headers, body: bytes, *, crowded: bool, respond: Callable[[int, bytes, Headers], None]
+    ) -> Job | None:
+        """POST /predict where the whole request is there at once: the same, without a task.
+
+        Args:
+            crowded: Whether there are too many connections.
+            respond: Called once, maybe at once, with the status, the body and the headers of the answer; never where
+                the job is withdrawn.
+
+        Returns:
+            What to withdraw where the client leaves.
+        """
+        began, request, keep = time.perf_counter(), f"{self._prefix}-{next(self._ids):x}", Keep(self.held)
+        self.open += 1
+
+        def end(status: int, body: bytes, error: ServeError | None = None) -> None:
+            self.open -= 1
+            keep.let_go()
+            self.tally.count(status, time.perf_counter() - began)
+            if status != _LEFT:
+                respond(status, body, _headers(status, body, request, error))
+
+        def fail(found: Exception) -> None:
+            if isinstance(found, ServeError):
+                end(found.status, refusals.body(found, request), found)
+            else:
+                self.log(f"request {request}: {type(found).__name__}: {found}")
+                told = refusals.broken(request)
+                end(told.status, refusals.body(told, request))
+
+        def done(replies: asyncio.Future[list[Reply]]) -> None:
+            if replies.cancelled():
+                end(_LEFT, b"")
+                return
+            try:
+                body, status = _answered(replies.result(), job, began)
+            except Exception as found:
+                fail(found)
+            else:
+                end(status, body)
+
+        try:
+            self._let_in(headers, crowded)
+            self.held.check(len(body))
+            keep.take(len(body))
+            job = self._submitted(body, headers, request)
+        except Exception as found:
+            fail(found)
+            return None
+        job.done.add_done_callback(done)
+        return job
+
+    def _let_in(self, headers: Headers, crowded: bool) -> None:
+        """Refuse what need not be read. Raises ServeError."""
+        self.doors.check("/predict", headers)
         if self.stopping:
             raise _stopping()
-        if CONNECTION in scope and scope[CONNECTION].crowded:
+        if crowded:
             raise refusal("S609", 503, f"there are {self.limits.connections:,} connections already.", retry_after=1)
         if not self.queue.ready:
             raise refusal("S609", 503, "the network is not ready.", fix="ask again.", retry_after=1)
         self.queue.check()
-        length, content_type = None, ""
-        for name, value in scope["headers"]:
-            if name == b"content-length" and value.isdigit():
-                length = int(value)
-            elif name == b"content-type":
-                content_type = value.decode("latin-1")
-        body = await self.held.read(receive, length, keep)
+
+    def _submitted(self, body: bytes, headers: Headers, request: str) -> Job:
+        """The pictures of a body, in the queue. Raises ServeError."""
+        content_type = next((value.decode("latin-1") for name, value in headers if name == b"content-type"), "")
         pictures = parts.pictures_of(body, content_type, self.limits)
-        del body
-        alone = len(pictures) == 1 and not content_type.lower().startswith("multipart/")
         job = self.queue.submit(pictures, request)
-        pictures.clear()
-        replies = await self._replies(job, scope, receive)
-        if alone and replies[0].status != 200:
-            error = b'{"error": %b, "request_id": %b}' % (replies[0].data, json.dumps(request).encode())
-            return error, replies[0].status
-        return _answered(replies, job, began, request), 200
+        job.alone = len(pictures) == 1 and not content_type.lower().startswith("multipart/")
+        return job
 
     async def _replies(self, job: Job, scope: Scope, receive: Receive) -> list[Reply]:
         """Wait for the replies, and withdraw the job where its client leaves."""
@@ -252,28 +304,32 @@ class App:
         return Response("\n".join(lines) + "\n", media_type=CONTENT_TYPE)
 
 
-def _answered(replies: Sequence[Reply], job: Job, began: float, request: str) -> bytes:
-    """The JSON of answers, made of JSON that the worker made."""
+def _answered(replies: Sequence[Reply], job: Job, began: float) -> tuple[bytes, int]:
+    """The JSON of answers, made of JSON that the worker made, and its status."""
+    request = job.request.encode()
+    if job.alone and replies[0].status != 200:
+        return b'{"error": %b, "request_id": "%b"}' % (replies[0].data, request), replies[0].status
     made = [one.data if one.status == 200 else b'{"error": %b}' % one.data for one in replies]
-    timing = {
-        "queue_ms": round(1e3 * max(0.0, job.sent - job.arrived), 3),
-        "decode_ms": round(sum(one.decode for one in replies) / 1e3, 3),
-        "network_ms": round(max(one.network for one in replies) / 1e3, 3),
-        "total_ms": round(1e3 * (time.perf_counter() - began), 3),
-    }
-    return b'{"answers": [%b], "timing": %b, "request_id": "%b"}' % (
-        b", ".join(made),
-        json.dumps(timing).encode(),
-        request.encode(),
+    timing = b'"queue_ms": %.3f, "decode_ms": %.3f, "network_ms": %.3f, "total_ms": %.3f' % (
+        1e3 * max(0.0, job.sent - job.arrived),
+        sum(one.decode for one in replies) / 1e3,
+        max(one.network for one in replies) / 1e3,
+        1e3 * (time.perf_counter() - began),
     )
+    return b'{"answers": [%b], "timing": {%b}, "request_id": "%b"}' % (b", ".join(made), timing, request), 200
 
 
-async def _answer(send: Send, status: int, body: bytes, request: str, error: ServeError | None = None) -> None:
+def _headers(status: int, body: bytes, request: str, error: ServeError | None) -> Headers:
     headers = [*_PLAIN, (b"content-length", b"%d" % len(body)), (b"x-request-id", request.encode())]
     if error is not None and error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after))
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    return headers
+
+
+async def _answer(send: Send, status: int, body: bytes, request: str, error: ServeError | None = None) -> None:
+    headers = _headers(status, body, request, error)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

@@ -6,21 +6,34 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from dojang.errors import ServeError
 from dojang.serve import refusals
-from dojang.serve.app import CONNECTION
+from dojang.serve.app import CONNECTION, App
+from dojang.serve.doors import Headers
 from dojang.serve.limits import Limits
 from dojang.serve.refusals import refusal
 
-_PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
+
+class _Short:
+    """In place of uvicorn's cycle where a request is answered without a task; what the protocol asks of one."""
+
+    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete")
+
+    def __init__(self, keep_alive: bool) -> None:
+        self.keep_alive, self.message_event, self.body = keep_alive, self, b""
+        self.disconnected = self.more_body = self.response_complete = False
+
+    def set(self) -> None:
+        """As an event; nobody waits for it."""
 
 
 class Connection(HttpToolsProtocol):
-    """Made by :func:`bounded`, with the limits of a service."""
+    """Made by :func:`bounded`, with the limits of a service and its application."""
 
     limits: Limits
+    application: App
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,6 +44,8 @@ class Connection(HttpToolsProtocol):
         self._since = self.loop.time()
         self._in_head = self._in_body = self._refused = self._began = False
         self._head = self._wasted = 0
+        # the body of a request that may be answered without a task; None where there is none
+        self._whole: list[bytes] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -52,6 +67,12 @@ class Connection(HttpToolsProtocol):
                 self._refuse(self._too_long())
                 return
         super().data_received(data)
+        if self._whole is not None:
+            # its end is still on the way: the application has clocks for that
+            pieces, self._whole = self._whole, None
+            super().on_headers_complete()
+            for piece in pieces:
+                self.on_body(piece)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -66,10 +87,28 @@ class Connection(HttpToolsProtocol):
         if size > self.limits.header_bytes:
             self._refuse(self._too_long())
             return
-        super().on_headers_complete()
+        if self._may_be_short():
+            self._whole = []
+        else:
+            super().on_headers_complete()
+
+    def _may_be_short(self) -> bool:
+        """Whether this is a request that is answered without a task, if all of it is there."""
+        return (
+            self.url == b"/predict"
+            and self.parser.get_method() == b"POST"
+            and not self.expect_100_continue
+            and not self.parser.should_upgrade()
+            and (self.cycle is None or self.cycle.response_complete)
+            # whoever does not read its answers waits for the next one
+            and not self.flow.write_paused
+        )
 
     def on_body(self, body: bytes) -> None:
         if self._refused:
+            return
+        if self._whole is not None:
+            self._whole.append(body)
             return
         if self.cycle.response_complete:
             # what is still on its way after a refusal is read and forgotten, so that the client gets to read it
@@ -81,8 +120,34 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._in_body = False
-        if not self._refused:
+        if self._refused:
+            return
+        if self._whole is None:
             super().on_message_complete()
+            return
+        pieces, self._whole = self._whole, None
+        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        self.cycle = _Short(keep_alive)  # type: ignore[assignment]
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        job = self.application.short(self.headers, body, crowded=self.crowded, respond=self._respond)
+        if job is not None:
+            self.leaving = lambda: self.application.queue.withdraw(job)
+
+    def _respond(self, status: int, body: bytes, headers: Headers) -> None:
+        """What uvicorn's cycle does with an answer that is all there."""
+        self.leaving = None
+        self.cycle.response_complete = True
+        if self.cycle.disconnected or self.transport.is_closing():
+            return
+        lines = [STATUS_LINE[status]]
+        for name, value in (*self.server_state.default_headers, *headers):
+            lines += (name, b": ", value, b"\r\n")
+        lines.append(b"\r\n" if self.cycle.keep_alive else b"connection: close\r\n\r\n")
+        lines.append(body)
+        self.transport.write(b"".join(lines))
+        if not self.cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def look(self, now: float) -> None:
         """Called now and then: give up a client that is too slow."""
@@ -112,15 +177,15 @@ class Connection(HttpToolsProtocol):
         """Answer without the application, which has not heard of this request, and close."""
         if self._refused:
             return
-        self._refused = True
+        self._refused, self._whole = True, None
         body = refusals.body(error, "none")
         self.transport.write(
-            b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (error.status, _PHRASES[error.status], len(body), body)
+            b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (STATUS_LINE[error.status], len(body), body)
         )
         self.transport.close()
 
 
-def bounded(limits: Limits) -> type[Connection]:
+def bounded(limits: Limits, application: App) -> type[Connection]:
     """The class of connections of a service."""
-    return type("Bounded", (Connection,), {"limits": limits})
+    return type("Bounded", (Connection,), {"limits": limits, "application": application})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import ipaddress
 
@@ -17,6 +18,7 @@ _OPEN_BELOW = "/static/"
 SHORTEST = 16
 
 
+@functools.lru_cache(256)
 def is_local(host: str) -> bool:
     """Whether an address can be reached from this machine only.
 

@@ -35,7 +35,7 @@ class Held:
             GoneError: Where the client left before its end.
         """
         if length is not None:
-            self._check(length)
+            self.check(length)
         pieces: list[bytes] = []
         had = 0
         try:
@@ -46,7 +46,7 @@ class Held:
                         raise GoneError
                     piece = message.get("body", b"")
                     had += len(piece)
-                    self._check(had)
+                    self.check(had)
                     keep.take(len(piece))
                     pieces.append(piece)
                     if not message.get("more_body", False):
@@ -55,7 +55,8 @@ class Held:
             slow = f"the body did not arrive within {self.limits.body_seconds:g} s ({had:,} bytes did)."
             raise refusal("S604", 408, slow, fix="send it again.") from None
 
-    def _check(self, size: int) -> None:
+    def check(self, size: int) -> None:
+        """Refuse a body of so many bytes. Raises S602."""
         if size > self.limits.body_bytes:
             raise too_large(self.limits)
 
@@ -88,6 +89,10 @@ class Keep:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Count none of it any more."""
         self.held.bytes -= self.bytes
         self.bytes = 0
 

@@ -30,6 +30,7 @@ class Job:
         request: Its id.
         done: Resolved when every picture has its reply; or the error for all of them.
         deadline: On the loop's clock.
+        alone: It is one picture as a body: where that is refused, the request is.
     """
 
     request: str
@@ -40,6 +41,7 @@ class Job:
     replies: list[Reply | None] = field(default_factory=list)
     left: int = 0
     sent: float = 0.0
+    alone: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -243,7 +243,7 @@ class Server(uvicorn.Server):
         loop = "uvloop" if _there("uvloop") else "asyncio"
         config = uvicorn.Config(
             app,
-            http=bounded(limits),
+            http=bounded(limits, app),
             ws="none",
             loop=loop,
             lifespan="on",

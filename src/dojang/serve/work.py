@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from dojang.errors import DataError, SecurityError
 from dojang.predict.familiar import Familiar
@@ -22,6 +21,8 @@ from dojang.serve.parity import shares
 _WORTH = 8192
 # seconds after which a sign of life is due
 _SIGN = 0.5
+# json.dumps would make one a call
+_JSON = json.JSONEncoder(allow_nan=False)
 
 
 class Asked(NamedTuple):
@@ -110,7 +111,7 @@ class Work:
         if not pixels:
             return {}
         try:
-            return self._batch(asked, np.stack(pixels), whole)
+            return self._batch(asked, pixels[0][None] if len(pixels) == 1 else np.stack(pixels), whole)
         except Exception as error:
             if len(pixels) == 1:
                 return {whole[0]: error}
@@ -126,11 +127,11 @@ class Work:
             raise ArithmeticError("the network's scores are not finite")
         known: list[float | None] = [None] * len(rows)
         if self.familiar is not None and seen is not None:
-            known = [*self.familiar.familiarity(torch.from_numpy(seen)).tolist()]
+            known = [*self.familiar.shares(seen).tolist()]
         made: dict[int, bytes | Exception] = {}
         for number, row, share in zip(whole, rows, known, strict=True):
             answer = self.predictor.answer(asked[number].name, row, unknown_below=self.unknown_below, familiarity=share)
-            made[number] = json.dumps(answer.as_dict(), allow_nan=False).encode()
+            made[number] = _JSON.encode(answer.as_dict()).encode()
         return made
 
 

@@ -12,7 +12,7 @@ from dojang.serve import wire
 from dojang.serve.engine import Plan
 from dojang.serve.work import Asked
 
-_CHUNK = 2**20
+_CHUNK = 2**18
 
 
 class Answers(Protocol):
