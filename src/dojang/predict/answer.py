@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass
 from typing import Any
+
+
+@functools.lru_cache(8)
+def _names(labels: tuple[str, ...]) -> list[str]:
+    return [json.dumps(label) for label in labels]
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,22 @@ class Answer:
             "familiarity": self.familiarity,
             "probabilities": dict(zip(self.labels, self.probabilities, strict=True)),
         }
+
+    def as_json(self) -> str:
+        """:meth:`as_dict` as JSON, the same letters as the standard library's and sooner: a server says many of them.
+
+        >>> one = Answer("a.png", "cat", (0.75, 0.25), ("cat", "a \"dog\""))
+        >>> one.as_json() == json.dumps(one.as_dict())
+        True
+        """
+        names = _names(self.labels)
+        shares = ", ".join([f"{name}: {share!r}" for name, share in zip(names, self.probabilities, strict=True)])
+        best = self.labels.index(self.label)
+        return (
+            f'{{"source": {json.dumps(self.source)}, "label": {names[best]}, "probability": '
+            f'{self.probabilities[best]!r}, "unknown": {"true" if self.unknown else "false"}, "familiarity": '
+            f'{"null" if self.familiarity is None else repr(self.familiarity)}, "probabilities": {{{shares}}}}}'
+        )
 
     def __str__(self) -> str:
         named = f"unknown, most like {self.label}" if self.unknown else self.label

@@ -76,14 +76,17 @@ class Familiar:
 
     def _distances(self, features: np.ndarray) -> np.ndarray:
         means, axes, centres, spread, last, _ = self._parts
+        # ufuncs' own reductions: of one picture, numpy's functions around them take as long as the sums
         unit = features.astype(np.float64)
         # in place of zero, as torch's normalize has it
-        unit /= np.maximum(np.sqrt(np.einsum("bd,bd->b", unit, unit)), 1e-12)[:, None]
+        unit /= np.maximum(np.sqrt(np.add.reduce(unit * unit, axis=1, keepdims=True)), 1e-12)
         # (b, c, k): of what lies between a picture and a class, the part in the kept directions
-        inside = np.square((unit @ axes)[:, None] - centres)
-        whole = np.square(unit[:, None] - means).sum(axis=2)
-        rest = np.maximum(whole - inside.sum(axis=2), 0)
-        found: np.ndarray = (inside @ spread + rest * last).min(axis=1)
+        inside = (unit @ axes)[:, None] - centres
+        inside *= inside
+        gaps = unit[:, None] - means
+        gaps *= gaps
+        rest = np.maximum(np.add.reduce(gaps, axis=2) - np.add.reduce(inside, axis=2), 0)
+        found: np.ndarray = np.minimum.reduce(inside @ spread + rest * last, axis=1)
         return found
 
     @functools.cached_property

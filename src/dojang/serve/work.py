@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,6 @@ from dojang.serve.parity import shares
 _WORTH = 8192
 # seconds after which a sign of life is due
 _SIGN = 0.5
-# json.dumps would make one a call
-_JSON = json.JSONEncoder(allow_nan=False)
 
 
 class Asked(NamedTuple):
@@ -123,7 +122,7 @@ class Work:
     def _batch(self, asked: Sequence[Asked], pixels: np.ndarray, whole: Sequence[int]) -> dict[int, bytes | Exception]:
         seen, logits = self.engine(pixels)
         rows = shares(logits)
-        if not np.isfinite(rows).all():
+        if not math.isfinite(np.add.reduce(rows, axis=None)):
             raise ArithmeticError("the network's scores are not finite")
         known: list[float | None] = [None] * len(rows)
         if self.familiar is not None and seen is not None:
@@ -131,7 +130,7 @@ class Work:
         made: dict[int, bytes | Exception] = {}
         for number, row, share in zip(whole, rows, known, strict=True):
             answer = self.predictor.answer(asked[number].name, row, unknown_below=self.unknown_below, familiarity=share)
-            made[number] = _JSON.encode(answer.as_dict()).encode()
+            made[number] = answer.as_json().encode()
         return made
 
 
