@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
+import contextlib
 import json
 import os
 import platform
@@ -51,7 +53,7 @@ def begun(server: str, run: str, port: int) -> subprocess.Popen[bytes]:
     words = [*SERVERS[server], "--run", run, "--port", str(port)]
     if server == "dojang":
         words = ["-m", "dojang", "serve", run, "--port", str(port), "--queue", "128"]
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 120
     while time.monotonic() < until:
         try:
@@ -62,6 +64,16 @@ def begun(server: str, run: str, port: int) -> subprocess.Popen[bytes]:
                 break
             time.sleep(0.2)
     raise SystemExit(f"{server} does not come up")
+
+
+def ended(process: subprocess.Popen[bytes]) -> None:
+    """With all that it has begun."""
+    process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(10)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait(10)
 
 
 class Tallied:
@@ -177,20 +189,30 @@ def memory(pid: int) -> int:
     return found
 
 
-def prepared(run: str, folder: Path) -> Pictures:
-    """Requests as bytes, and what the predictor says of each."""
+def prepared(run: str, folder: Path) -> dict[str, Pictures]:
+    """For each server, requests as bytes and what the predictor says of each."""
     from dojang.runs.validate import load
 
     predictor = load(run, device="cpu")
     files = sorted(path for path in folder.rglob("*") if path.is_file())[:512]
     data = [path.read_bytes() for path in files]
     answers = predictor.predict([(path.name, one) for path, one in zip(files, data, strict=True)], batch_size=1)
-    head = "POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-    line = head + "Content-Type: application/octet-stream\r\nContent-Length: {}\r\n\r\n"
-    return [
-        (line.format(len(one)).encode() + one, dict(zip(answer.labels, answer.probabilities, strict=True)))
-        for one, answer in zip(data, answers, strict=True)
-    ]
+    right = [dict(zip(answer.labels, answer.probabilities, strict=True)) for answer in answers]
+    plain = [(request(one, "application/octet-stream"), said) for one, said in zip(data, right, strict=True)]
+    # LitServe takes no bodies of bytes
+    coded = [json.dumps({"image": base64.b64encode(one).decode()}).encode() for one in data]
+    return {
+        server: plain
+        if server != "litserve"
+        else [(request(one, "application/json"), said) for one, said in zip(coded, right, strict=True)]
+        for server in SERVERS
+    }
+
+
+def request(body: bytes, kind: str) -> bytes:
+    """As it goes over the wire."""
+    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 def main() -> None:
@@ -214,13 +236,12 @@ def main() -> None:
             port += 1
             process = begun(server, given.run, port)
             try:
-                asked(port, pictures, 8, min(2.0, given.seconds))
+                asked(port, pictures[server], 8, min(2.0, given.seconds))
                 for n in given.clients:
-                    rows[server][str(n)].append(asked(port, pictures, n, given.seconds))
+                    rows[server][str(n)].append(asked(port, pictures[server], n, given.seconds))
                     print(server, n, rows[server][str(n)][-1], flush=True)
             finally:
-                process.send_signal(signal.SIGTERM)
-                process.wait(30)
+                ended(process)
     medians = {
         server: {
             n: {
@@ -232,9 +253,14 @@ def main() -> None:
         }
         for server, row in rows.items()
     }
-    result: dict[str, Any] = {"pictures": len(pictures), "seconds": given.seconds, "figures": medians, "rounds": rows}
+    result: dict[str, Any] = {
+        "pictures": len(pictures["plain"]),
+        "seconds": given.seconds,
+        "figures": medians,
+        "rounds": rows,
+    }
     if given.overload:
-        result["overload"] = overloaded(given.run, port + 1, pictures, given.overload)
+        result["overload"] = overloaded(given.run, port + 1, pictures["dojang"], given.overload)
         print(result["overload"])
     kept = json.loads(given.out.read_text()) if given.out.exists() else {"format": 1}
     kept[given.name] = result | {"machine": machine()}
@@ -253,8 +279,7 @@ def overloaded(run: str, port: int, pictures: Pictures, seconds: float) -> dict[
         after = asked(port, pictures, 1, 1)
         return {"slices": slices, "bytes_before": before, "bytes": sizes, "after": after}
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        ended(process)
 
 
 def machine() -> dict[str, Any]:

@@ -58,7 +58,7 @@ class Answer:
     def as_json(self) -> str:
         """:meth:`as_dict` as JSON, the same letters as the standard library's and sooner: a server says many of them.
 
-        >>> one = Answer("a.png", "cat", (0.75, 0.25), ("cat", "a \"dog\""))
+        >>> one = Answer("a.png", "cat", (0.75, 0.25), ("cat", 'a "dog"'))
         >>> one.as_json() == json.dumps(one.as_dict())
         True
         """
