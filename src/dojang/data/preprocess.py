@@ -79,7 +79,9 @@ class Preprocess:
 
     def keeps(self, height: int, width: int) -> bool:
         """Whether a picture of this size can be kept: one row of 20,000 pixels, made to cover a box, fills memory."""
-        stored = self.stored_size(height, width)
+        return self._has_room(self.stored_size(height, width))
+
+    def _has_room(self, stored: tuple[int, int]) -> bool:
         return stored[0] * stored[1] <= max(self.max_pixels, MAX_PIXELS)
 
     def reduction(self, height: int, width: int) -> int:
@@ -122,7 +124,7 @@ class Preprocess:
         else:
             image, height, width, box = decode_image(data, where, reduction=reduction, **how)
         target = self.stored_size(height, width)
-        if not self.keeps(height, width):
+        if not self._has_room(target):
             raise DataError(
                 "D105",
                 f"{where!r} is {width:,} x {height:,}; scaled to cover the network's {self.width} x {self.height} it "
@@ -137,7 +139,7 @@ class Preprocess:
                 f"{where!r} is not what it was when its header was read: it is {width:,} x {height:,} now.",
                 fix="let nothing write into the data meanwhile, and start again.",
             )
-        inner = self.inner_size(height, width)
+        inner = target if self.fit != "pad" else self.inner_size(height, width)
         straight = out if inner == target else None
         if not isinstance(data, np.ndarray):
             pixels = resize(image, inner, self.interpolation, box, straight)
