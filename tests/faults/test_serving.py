@@ -137,6 +137,9 @@ def test_limits_through_a_socket(predictor):
         assert status_of(talk(address, post(png(1), headers=b"X-More: " + b"x" * 500 + b"\r\n"))) == 431
         long = talk(address, post(png(1), headers=b"X-More: " + b"x" * 500 + b"\r\n"))
         assert b"S605" in long
+        # neither is a head that comes in two pieces, the second with a picture behind it
+        split = post(png(1), headers=b"X-More: " + b"x" * 400 + b"\r\n")
+        assert status_of(talk(address, split[:60], pause=0.1, then=split[60:])) == 200
         # a header that never ends
         assert status_of(talk(address, b"GET /" + b"x" * 300, pause=0.1, then=b"x" * 600)) == 431
         assert status_of(talk(address, b"GET / HTTP/1.1\r\nHost: 127")) == 408
@@ -151,6 +154,83 @@ def test_limits_through_a_socket(predictor):
         assert status_of(nonsense) == 400 and b"S607" in nonsense
         began = time.monotonic()
         assert talk(address, b"") == b"" and time.monotonic() - began < 5
+        assert status_of(talk(address, post(png(1)))) == 200
+        assert app.open == 0 and app.held.bytes == 0
+
+
+def replies_of(client, count):
+    """Statuses and bodies of so many answers, in the order in which they come."""
+    found, kept = [], b""
+    client.settimeout(10)
+    while len(found) < count:
+        more = client.recv(65536)
+        assert more, (found, kept)
+        kept += more
+        while True:
+            head, end, rest = kept.partition(b"\r\n\r\n")
+            size = int(re.search(rb"content-length: (\d+)", head)[1]) if end else 0
+            if not end or len(rest) < size:
+                break
+            found.append((status_of(head), head, json.loads(rest[:size])))
+            kept = rest[size:]
+    assert not kept
+    return found
+
+
+@pytest.mark.sockets
+def test_requests_on_one_connection_are_answered_in_their_order(predictor):
+    """Whole ones, which need no task, chunked ones, which do, ones in pieces and bad ones, all at once or not."""
+    chunked = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    pictures = [png(number) for number in range(6)]
+    with listens(predictor, Limits()) as (address, app, _):
+        alone = [json.loads(talk(address, post(one)).partition(b"\r\n\r\n")[2])["answers"] for one in pictures]
+        wanted = [(200, alone[0]), (200, alone[1]), (400, None), (200, alone[2]), (404, None), (200, alone[3])]
+        asked = [
+            post(pictures[0]),
+            chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(pictures[1]), pictures[1]),
+            post(b""),
+            post(pictures[2]),
+            b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+            post(pictures[3]),
+        ]
+        whole = b"".join(asked)
+        for pieces in (
+            [whole],
+            asked,
+            [whole[:-700], whole[-700:]],
+            [whole[at : at + 997] for at in range(0, len(whole), 997)],
+            [b"".join(asked[:3]), b"".join(asked[3:])],
+        ):
+            with socket.create_connection(address, timeout=10) as client:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for piece in pieces:
+                    client.sendall(piece)
+                    time.sleep(0.01)
+                found = replies_of(client, len(wanted))
+            assert [(status, told.get("answers")) for status, _, told in found] == wanted
+            assert len({told["request_id"] for _, _, told in found}) == len(found)
+        # the last words of a connection
+        closing = talk(address, post(pictures[4], headers=b"Connection: close\r\n"))
+        assert status_of(closing) == 200 and b"\r\nconnection: close\r\n" in closing
+        assert app.open == 0 and app.held.bytes == 0
+
+
+@pytest.mark.sockets
+def test_a_client_that_never_reads_its_answers_is_not_read_any_further(predictor):
+    """Neither answers that nobody takes nor requests behind them may fill the memory."""
+    ask = post(png(1)) * 64
+    with listens(predictor, Limits(body_bytes=2**20)) as (address, app, _):
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(address)
+            client.settimeout(2)
+            sent = 0
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                while sent < 64 * 2**20:
+                    sent += client.send(ask)
+            # what lies in the buffers of the system comes on top
+            assert sent < 32 * 2**20
+            assert app.held.bytes < 2**20 + len(ask) * 8 and sum(app.tally.statuses.values()) < 1000
         assert status_of(talk(address, post(png(1)))) == 200
         assert app.open == 0 and app.held.bytes == 0
 
@@ -368,7 +448,10 @@ def test_sigterm_under_load_answers_what_runs_and_old_weights_go_on(weights_file
         def load(number):
             with contextlib.suppress(ConnectionRefusedError):
                 while not stop.is_set():
-                    replies.append(status_of(talk(address, post(png(number)))))
+                    try:
+                        replies.append(status_of(talk(address, post(png(number)))))
+                    except (ConnectionResetError, BrokenPipeError):
+                        replies.append(0)
 
         threads = [threading.Thread(target=load, args=(number,)) for number in range(8)]
         for thread in threads:

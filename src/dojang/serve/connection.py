@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -42,8 +43,10 @@ class Connection(HttpToolsProtocol):
         #: whether there were too many connections when this one was made
         self.crowded = False
         self._since = self.loop.time()
-        self._in_head = self._in_body = self._refused = self._began = False
+        self._in_head = self._in_body = self._refused = self._began = self._ended = False
         self._head = self._wasted = 0
+        # bytes that have come behind a request that is being answered
+        self._behind = 0
         # the body of a request that may be answered without a task; None where there is none
         self._whole: list[bytes] | None = None
 
@@ -55,24 +58,43 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._let_go()
         if self.leaving is not None:
             self.leaving()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        if self._in_head:
+        self._ended = False
+        super().data_received(data)
+        # where the end of another request came with it, nobody says how much of it is of this head; the next piece is
+        if self._in_head and not self._ended:
             self._head += len(data)
             if self._head > self.limits.header_bytes:
                 self._refuse(self._too_long())
-                return
-        super().data_received(data)
         if self._whole is not None:
             # its end is still on the way: the application has clocks for that
             pieces, self._whole = self._whole, None
             super().on_headers_complete()
             for piece in pieces:
                 self.on_body(piece)
+        if self.pipeline:
+            # uvicorn keeps every request that comes behind one that is being answered
+            held = self.application.held
+            self._behind += len(data)
+            held.bytes += len(data)
+            if self._behind > self.limits.body_bytes or held.bytes > self.limits.held_bytes:
+                self._let_go()
+                self.transport.abort()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.pipeline:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self.application.held.bytes -= self._behind
+        self._behind = 0
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -119,7 +141,7 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_body = False
+        self._in_body, self._ended = False, True
         if self._refused:
             return
         if self._whole is None:
@@ -127,25 +149,32 @@ class Connection(HttpToolsProtocol):
             return
         pieces, self._whole = self._whole, None
         keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        self.cycle = _Short(keep_alive)  # type: ignore[assignment]
+        short = _Short(keep_alive)
+        self.cycle = short  # type: ignore[assignment]
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        job = self.application.short(self.headers, body, crowded=self.crowded, respond=self._respond)
+        job = self.application.short(
+            self.headers, body, crowded=self.crowded, respond=functools.partial(self._respond, short)
+        )
         if job is not None:
             self.leaving = lambda: self.application.queue.withdraw(job)
 
-    def _respond(self, status: int, body: bytes, headers: Headers) -> None:
-        """What uvicorn's cycle does with an answer that is all there."""
+    def _respond(self, short: _Short, status: int, body: bytes, headers: Headers) -> None:
+        """What uvicorn's cycle does with an answer that is all there.
+
+        Args:
+            short: The request's own; the next one of the connection may have come already.
+        """
         self.leaving = None
-        self.cycle.response_complete = True
-        if self.cycle.disconnected or self.transport.is_closing():
+        short.response_complete = True
+        if short.disconnected or self.transport.is_closing():
             return
         lines = [STATUS_LINE[status]]
         for name, value in (*self.server_state.default_headers, *headers):
             lines += (name, b": ", value, b"\r\n")
-        lines.append(b"\r\n" if self.cycle.keep_alive else b"connection: close\r\n\r\n")
+        lines.append(b"\r\n" if short.keep_alive else b"connection: close\r\n\r\n")
         lines.append(body)
         self.transport.write(b"".join(lines))
-        if not self.cycle.keep_alive:
+        if not short.keep_alive:
             self.transport.close()
         self.on_response_complete()
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from dojang.data.ahead import cores
 from dojang.errors import ServeError
 from dojang.serve import refusals, wire
 from dojang.serve.jobs import Item, Job, Reply
@@ -23,6 +25,8 @@ from dojang.serve.link import Link, Opener
 _LOOK = 0.05
 # how much of an old measurement stays in the rate when a new one comes
 _KEEP = 0.8
+# seconds that a lone picture is awaited without going to sleep, where it should take no longer; as in the worker
+_AWAKE = 1e-3
 # of the deadline: what is expected to wait longer is refused
 _PROMPT = 0.8
 
@@ -55,7 +59,9 @@ class Queue:
         self._jobs: OrderedDict[Job, None] = OrderedDict()
         self._next = 0
         self._look: asyncio.TimerHandle | None = None
-        self._moved = 0.0
+        self._moved = self._until = 0.0
+        # on a single core it would keep the worker from working
+        self._may_spin = cores() > 1
         self._batch: tuple[int, int, int] = (0, 0, 0)
         self.batches, self.pictures = 0, 0
 
@@ -174,6 +180,14 @@ class Queue:
                 item.job.sent = asyncio.get_running_loop().time()
             name = item.name.encode()
             self.link.send(wire.pack(wire.PICTURE, item.id, name + item.data, len(name)))
+            if self._may_spin and len(self._running) == 1 and self.seconds < _AWAKE:
+                self._until = time.perf_counter() + _AWAKE
+                asyncio.get_running_loop().call_soon(self._stay)
+
+    def _stay(self) -> None:
+        """Have the loop look at once again, while one picture is with the worker and nobody else asks."""
+        if len(self._running) == 1 and time.perf_counter() < self._until:
+            asyncio.get_running_loop().call_soon(self._stay)
 
     def _arrived(self, frames: list[wire.Frame]) -> None:
         """Replies from the worker."""
