@@ -93,6 +93,7 @@ class App:
                 Route("/metrics", self._metrics),
                 Route("/model", self._about),
                 Route("/openapi.json", self._openapi),
+                Route("/page/ticket", self._ticket, methods=["POST"]),
                 # the page's own routes: serve/looking.py
                 *routes,
             ],
@@ -110,7 +111,7 @@ class App:
             await self._predict(scope, receive, send, request)
             return
         try:
-            self.doors.check(scope["path"], scope["headers"])
+            self.doors.check(scope["path"], scope["headers"], scope.get("query_string", b""))
             if self.stopping and scope["path"] not in ("/healthz", "/readyz", "/metrics"):
                 raise _stopping()
         except ServeError as error:
@@ -282,6 +283,9 @@ class App:
 
     async def _about(self, request: Request) -> Response:
         return Response(self._model, media_type="application/json")
+
+    async def _ticket(self, request: Request) -> Response:
+        return _json({"ticket": self.doors.ticket()})
 
     async def _openapi(self, request: Request) -> Response:
         return Response(self._document, media_type="application/json")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 import hmac
 import ipaddress
+import secrets
+import time
+from urllib.parse import parse_qs
 
 from dojang.errors import ServeError
 from dojang.serve.refusals import refusal
@@ -16,6 +19,11 @@ OPEN = ("/healthz", "/readyz", "/")
 _OPEN_BELOW = "/static/"
 #: letters of a token
 SHORTEST = 16
+#: what a ticket opens: a frame of the page cannot bring a token
+FRAMED = "/page/run"
+#: seconds that a ticket is good for, and how many there are at most; the oldest go
+TICKET_SECONDS = 30.0
+TICKETS = 32
 
 
 @functools.lru_cache(256)
@@ -44,9 +52,27 @@ class Doors:
 
     def __init__(self, *, local: bool, token: str = "") -> None:
         self.local, self._token = local, b"Bearer " + token.encode() if token else b""
+        self._tickets: dict[str, float] = {}
 
-    def check(self, path: str, headers: Headers) -> None:
+    def ticket(self) -> str:
+        """A word that opens the report once, and soon."""
+        now = time.monotonic()
+        good = [(word, until) for word, until in self._tickets.items() if until > now]
+        self._tickets = dict(good[-TICKETS + 1 :])
+        made = secrets.token_urlsafe(24)
+        self._tickets[made] = now + TICKET_SECONDS
+        return made
+
+    def _takes(self, query: bytes) -> bool:
+        """Whether a query brings a ticket, which is then used."""
+        given = parse_qs(query.decode("latin-1")).get("ticket", [""])[0]
+        return self._tickets.pop(given, 0.0) > time.monotonic()
+
+    def check(self, path: str, headers: Headers, query: bytes = b"") -> None:
         """Refuse a stranger.
+
+        Args:
+            query: Behind the question mark, where a ticket may be.
 
         Raises:
             ServeError: S614 for another host's name, S613 without the token.
@@ -56,6 +82,8 @@ class Doors:
             raise refusal("S614", 421, "this service answers to this machine's own names only.", fix="http://127.0.0.1")
         asked = self._token and path not in OPEN and not path.startswith(_OPEN_BELOW)
         if asked and not hmac.compare_digest(given.get(b"authorization", b""), self._token):
+            if path == FRAMED and self._takes(query):
+                return
             raise no_token()
 
 

@@ -45,10 +45,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.contextmanager
-def serving(run: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`dojang serve` on a free port: its address, and its process."""
+def serving(run: Path, **more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`dojang serve` on a free port, with more in its environment: its address, and its process."""
     command = [sys.executable, "-m", "dojang", "serve", str(run), "--port", "0", "--engine", "eager"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | more
+    )
     assert process.stdout is not None
     try:
         said = []
@@ -79,7 +81,9 @@ def chromium() -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def opened(chromium: Any, address: str, expected: tuple[str, ...] = (), **options: Any) -> Iterator[Any]:
+def opened(
+    chromium: Any, address: str, expected: tuple[str, ...] = (), ready: str = "body[data-ready]", **options: Any
+) -> Iterator[Any]:
     """A page; what it says to the console as an error fails the test, but for what is expected."""
     context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-US"} | options)
     page, said = context.new_page(), []
@@ -87,7 +91,7 @@ def opened(chromium: Any, address: str, expected: tuple[str, ...] = (), **option
     page.on("console", lambda message: said.append(message.text) if message.type in ("error", "warning") else None)
     page.on("request", lambda request: said.append(request.url) if not ours(request.url, address) else None)
     page.goto(address)
-    page.wait_for_selector("body[data-ready]")
+    page.wait_for_selector(ready)
     yield page
     context.close()
     assert not [one for one in said if not any(word in one for word in expected)]
@@ -340,6 +344,22 @@ def test_a_slow_network(chromium: Any, service: str) -> None:
             waiting[0].continue_()
         page.wait_for_timeout(200)
         assert "Its label is “7”:" in page.inner_text("#answer")
+
+
+def test_with_a_token_everything_is_there_once_it_is_given(chromium: Any, run: Path) -> None:
+    token = "0123456789abcdef"
+    with serving(run, DOJANG_TOKEN=token) as (address, _), opened(chromium, address, ("401",), "#token[open]") as page:
+        page.fill("#token input", token)
+        page.click("#token button.primary")
+        page.wait_for_selector("body[data-ready]")
+        give(page)
+        page.wait_for_selector(".said .label")
+        page.click("#tab-run")
+        frame = page.frame_locator("iframe.report")
+        frame.locator("h1").wait_for(timeout=60_000)
+        # a ticket is good for once: in the other language it takes another
+        page.click("#lang")
+        frame.locator("h1:has-text('보고서')").wait_for(timeout=60_000)
 
 
 def test_a_service_that_has_ended_and_one_that_forgot(chromium: Any, run: Path) -> None:

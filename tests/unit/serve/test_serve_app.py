@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dojang.errors import DataError
+from dojang.serve import doors
 from dojang.serve.limits import Limits
 from dojang.serve.work import Work
 
@@ -342,6 +343,52 @@ def test_the_token_is_asked_for_but_of_what_says_nothing(service):
     assert [found[path] for path in ("/metrics", "/model", "/nothing")] == [401] * 3
     assert found[""] == found["Bearer 0123456789abcdeF"] == (401, "S613")
     assert found["Bearer 0123456789abcdef"] == (200, None) and found["right"] == 200
+
+
+def test_a_ticket_opens_the_report_once_and_nothing_else(service):
+    """A frame cannot bring a token."""
+
+    async def report(request):
+        return Response("report")
+
+    routes = [Route("/page/run", report), Route("/page/about", report)]
+    headers = {"authorization": "Bearer 0123456789abcdef"}
+
+    async def ask():
+        found = {}
+        async with service(token="0123456789abcdef", routes=routes) as made, made.client() as client:
+            found["no token"] = (await client.post("/page/ticket")).status_code
+            one, two = [(await client.post("/page/ticket", headers=headers)).json()["ticket"] for _ in range(2)]
+            for path in (
+                f"/page/about?ticket={one}",
+                f"/page/run?lang=en&ticket={one}",
+                f"/page/run?ticket={one}",
+                "/page/run?ticket=",
+                "/page/run?ticket=x",
+                "/page/run",
+            ):
+                found[path.replace(one, "one")] = (await client.get(path)).status_code
+            made.app.doors._tickets[two] -= doors.TICKET_SECONDS
+            found["late"] = (await client.get(f"/page/run?ticket={two}")).status_code
+            many = [(await client.post("/page/ticket", headers=headers)).json()["ticket"] for _ in range(40)]
+            found["kept"] = len(made.app.doors._tickets)
+            found["oldest"] = (await client.get(f"/page/run?ticket={many[0]}")).status_code
+            found["newest"] = (await client.get(f"/page/run?ticket={many[-1]}")).status_code
+        return found
+
+    assert asyncio.run(ask()) == {
+        "no token": 401,
+        "/page/about?ticket=one": 401,
+        "/page/run?lang=en&ticket=one": 200,
+        "/page/run?ticket=one": 401,
+        "/page/run?ticket=": 401,
+        "/page/run?ticket=x": 401,
+        "/page/run": 401,
+        "late": 401,
+        "kept": doors.TICKETS,
+        "oldest": 401,
+        "newest": 200,
+    }
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", ""])

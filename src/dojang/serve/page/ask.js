@@ -67,5 +67,8 @@ export async function picture(path) {
   return image;
 }
 
-/** Whether a token was needed, which frames cannot bring. */
-export const withToken = () => token !== "";
+/** An address for a frame, which cannot bring a token: it brings a ticket instead, good for once. */
+export async function framed(path, query) {
+  const ticket = token ? (await ask("ticket", {}, { method: "POST" })).ticket : undefined;
+  return `page/${path}?${new URLSearchParams({ ...query, ...(ticket && { ticket }) })}`;
+}

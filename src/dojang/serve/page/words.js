@@ -98,7 +98,6 @@ const WORDS = {
   "not-written": ["What this layer does is not written out.", "이 층의 계산은 풀어 쓰지 않습니다."],
   unit: ["Unit", "유닛"],
   "run-none": ["These weights came without their run folder, so there is no report.", "학습 폴더 없이 가중치만 열었으므로 보고서가 없습니다."],
-  "run-token": ["A service with a token shows no report in a frame: dojang report RUN writes it.", "토큰을 쓰는 서비스에서는 보고서를 띄우지 않습니다. dojang report RUN 으로 만들 수 있습니다."],
   token: ["This service asks for a token", "이 서비스는 토큰이 필요합니다"],
   "token-help": ["Who runs it knows the token. It is kept until this tab is closed.", "서비스를 운영하는 사람에게 받으세요. 이 탭을 닫을 때까지만 보관합니다."],
   "token-go": ["Go on", "계속"],
