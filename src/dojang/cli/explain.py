@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rich.cells import cell_len
 from dojang import garbage
 from dojang.cli.flags import Command, Flag
 from dojang.cli.main import print_json, wrapped
-from dojang.errors import ConfigError
+from dojang.errors import ConfigError, DataError
 from dojang.explain.options import METHODS
 
 if TYPE_CHECKING:
@@ -67,14 +68,20 @@ def _explain(
     paths = pictures_in(list(pictures)) if pictures else []
     read = FolderSource(Path(), "").read
     progress = reporter()
-    found = explain(
-        predictor,
-        ((str(path), read(str(path))) for path in paths),
-        asked,
-        run=run,
-        data=data,
-        tick=progress.preparing,
-    )
+    # the one that is being looked at: what is wrong with it is another matter than with the data of a run
+    looked: list[str] = []
+
+    def sources() -> Iterator[tuple[str, bytes]]:
+        for path in paths:
+            looked[:] = [str(path)]
+            yield str(path), read(str(path))
+
+    try:
+        found = explain(predictor, sources(), asked, run=run, data=data, tick=progress.preparing)
+    except DataError as error:
+        if "--bad=skip" in error.fix and looked and repr(looked[0]) in error.what:
+            error.fix = "leave that picture out, or give a whole copy of it."
+        raise
     found.filters, found.maximised = of_network(predictor, filters, maximised)
     progress.end()
     for place in pictures:

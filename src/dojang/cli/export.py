@@ -57,7 +57,8 @@ def _lines(path: Path, record: Mapping[str, Any]) -> Iterator[str]:
     from dojang.errors import many
 
     near, size = record["parity"], sum(one["bytes"] for one in record["files"].values())
-    opset = f" opset {record['opset']}" if "opset" in record else ""
+    # of the ONNX file; the others have been made of one, or have none
+    opset = f" opset {record['opset']}" if record["export"] == "onnx" else ""
     yield f"file    {path}"
     large = f"{size / 1e6:,.1f} MB" if size > 1e6 else f"{size / 1e3:,.0f} kB"
     yield f"format  {record['export']}{opset}, {large}"
@@ -118,7 +119,7 @@ def _openvino(record: Mapping[str, Any]) -> str:
         return said
     return (
         f"{said}. Left to itself OpenVINO computes in {left['precision']} here: probabilities up to "
-        f"{left['largest_probability_difference']:.2g} off, {left['top1_different']:,} of {left['n']:,} labels others"
+        f"{left['largest_probability_difference']:.2g} off, {left['top1_different']:,} of {left['n']:,} labels differ"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,17 +59,24 @@ class Answer:
     def as_json(self) -> str:
         """:meth:`as_dict` as JSON, the same letters as the standard library's and sooner: a server says many of them.
 
+        Raises:
+            ValueError: Where a number is not finite.
+
         >>> one = Answer("a.png", "cat", (0.75, 0.25), ("cat", 'a "dog"'))
         >>> one.as_json() == json.dumps(one.as_dict())
         True
         """
-        names = _names(self.labels)
-        shares = ", ".join([f"{name}: {share!r}" for name, share in zip(names, self.probabilities, strict=True)])
-        best = self.labels.index(self.label)
+        if not math.isfinite(sum(self.probabilities)) or len(set(self.labels)) < len(self.labels):
+            return json.dumps(self.as_dict(), allow_nan=False)
+        # a float of NumPy's calls itself by another name
+        say, names, best = float.__repr__, _names(self.labels), self.labels.index(self.label)
+        shares = ", ".join([f"{name}: {say(p)}" for name, p in zip(names, self.probabilities, strict=True)])
+        unknown = "true" if self.unknown else "false"
+        familiarity = "null" if self.familiarity is None else say(self.familiarity)
         return (
             f'{{"source": {json.dumps(self.source)}, "label": {names[best]}, "probability": '
-            f'{self.probabilities[best]!r}, "unknown": {"true" if self.unknown else "false"}, "familiarity": '
-            f'{"null" if self.familiarity is None else repr(self.familiarity)}, "probabilities": {{{shares}}}}}'
+            f'{say(self.probabilities[best])}, "unknown": {unknown}, "familiarity": {familiarity}, '
+            f'"probabilities": {{{shares}}}}}'
         )
 
     def __str__(self) -> str:

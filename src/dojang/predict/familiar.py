@@ -56,11 +56,11 @@ class Familiar:
 
     def distances(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """Squared, to the nearest class; float64."""
-        return torch.from_numpy(self._of(features.cpu().double().numpy()))
+        return torch.from_numpy(self._of(features.detach().cpu().double().numpy()))
 
     def familiarity(self, features: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
         """The share of validation pictures, the picture itself counted as one, that lie at least as far out."""
-        return torch.from_numpy(self.shares(features.cpu().double().numpy()))
+        return torch.from_numpy(self.shares(features.detach().cpu().double().numpy()))
 
     def shares(self, features: Float[np.ndarray, "b d"]) -> Float64[np.ndarray, " b"]:
         """:meth:`familiarity`, of arrays: a server asks for one picture at a time, and tensors would cost it more."""

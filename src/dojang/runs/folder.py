@@ -49,9 +49,10 @@ def find(run: str | Path) -> Path:
             f"{str(run)!r} is no run folder: it is of a study, and holds several runs.",
             fix=f"name one of them, such as {shlex.quote(str(of_a_study[0].parent))}",
         )
+    why = f"it holds no {ARGS}" if path.exists() else "there is nothing of that name"
     raise ConfigError(
         "C215",
-        f"{str(run)!r} is no run folder: it holds no {ARGS}.",
+        f"{str(run)!r} is no run folder: {why}.",
         fix="give the folder that training printed, such as runs/classify/train.",
     )
 

@@ -99,6 +99,8 @@ class App:
             ],
             exception_handlers={HTTPException: _not_found, ServeError: _refused, DojangError: _refused},
         )
+        # what asks for /predict/ is told, and not sent elsewhere without a word
+        self._rest.router.redirect_slashes = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -313,7 +315,10 @@ def _answered(replies: Sequence[Reply], job: Job, began: float) -> tuple[bytes, 
     request = job.request.encode()
     if job.alone and replies[0].status != 200:
         return b'{"error": %b, "request_id": "%b"}' % (replies[0].data, request), replies[0].status
-    made = [one.data if one.status == 200 else b'{"error": %b}' % one.data for one in replies]
+    made = [
+        one.data if one.status == 200 else b'{"source": %b, "error": %b}' % (json.dumps(item.name).encode(), one.data)
+        for one, item in zip(replies, job.items, strict=True)
+    ]
     timing = b'"queue_ms": %.3f, "decode_ms": %.3f, "network_ms": %.3f, "total_ms": %.3f' % (
         1e3 * max(0.0, job.sent - job.arrived),
         sum(one.decode for one in replies) / 1e3,
@@ -372,7 +377,13 @@ async def _not_found(request: Request, error: Exception) -> Response:
     """404 and 405 in the same words as everything else."""
     assert isinstance(error, HTTPException)
     known = "POST /predict, GET /model, /healthz, /readyz, /metrics, /openapi.json, /"
-    told = refusal("S615", error.status_code, f"there is no {request.method} at this address.", fix=known)
+    path = request.url.path[:80]
+    if path == "/predict":
+        told = refusal("S615", 405, "pictures come by POST.", fix="curl --data-binary @cat.jpg, to this address.")
+    elif error.status_code == 405:
+        told = refusal("S615", 405, f"there is no {request.method} at {path}.", fix=known)
+    else:
+        told = refusal("S615", error.status_code, f"there is nothing at {path}.", fix=known)
     response = await _refused(request, told)
     if error.headers:
         response.headers.update(error.headers)

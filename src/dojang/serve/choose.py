@@ -84,7 +84,7 @@ def choose(
             made = engines.make(plan, predictor, with_features)
             held = parity.compare(made, reference, shown)
             if not held.holds:
-                why = f"its answers are off: {held.gap:.1g} of a probability, {held.relative:.1g} of a logit"
+                why = f"off by {held.gap:.1g} of a probability, {held.relative:.1g} of a logit"
                 tried.append(Tried(name, (), held, why))
                 continue
             tried.append(Tried(name, tuple(_time(made, _many(shown, size)) / size for size in BATCHES), held))

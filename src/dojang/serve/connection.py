@@ -7,7 +7,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from dojang.errors import ServeError
 from dojang.serve import refusals
@@ -15,6 +16,9 @@ from dojang.serve.app import CONNECTION, App
 from dojang.serve.doors import Headers
 from dojang.serve.limits import Limits
 from dojang.serve.refusals import refusal
+
+# bytes that are read at once, and that may come before a body has begun
+_ROOM = 2**18
 
 
 class _Short:
@@ -28,6 +32,18 @@ class _Short:
 
     def set(self) -> None:
         """As an event; nobody waits for it."""
+
+
+class _Flow(FlowControl):
+    """Reads no further while requests lie behind the one that is being answered: they take memory."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection.transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        if not self._connection.pipeline:
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
@@ -44,21 +60,30 @@ class Connection(HttpToolsProtocol):
         self.crowded = False
         self._since = self.loop.time()
         self._in_head = self._in_body = self._refused = self._began = self._ended = False
-        self._head = self._wasted = 0
-        # bytes that have come behind a request that is being answered
-        self._behind = 0
+        self._keep_alive = True
+        # bytes of a request: of its head, of all of it, of its body, and of a body that nobody wants any more
+        self._head = self._all = self._got = self._wasted = 0
         # the body of a request that may be answered without a task; None where there is none
         self._whole: list[bytes] | None = None
+        # what is being answered, of those that have a task
+        self._running: RequestResponseCycle | None = None
+        # what is said once those that came before have their answers
+        self._last: ServeError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = _Flow(self)
         self.crowded = len(self.connections) > self.limits.connections
         if len(self.connections) > 2 * self.limits.connections:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._let_go()
+        # uvicorn tells the newest of them only
+        for cycle in (self._running, *(behind for behind, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
         if self.leaving is not None:
             self.leaving()
 
@@ -67,52 +92,74 @@ class Connection(HttpToolsProtocol):
             return
         self._ended = False
         super().data_received(data)
-        # where the end of another request came with it, nobody says how much of it is of this head; the next piece is
-        if self._in_head and not self._ended:
-            self._head += len(data)
-            if self._head > self.limits.header_bytes:
+        # where the end of another request came with it, nobody says how much of it is of this one; the next piece is
+        if not self._ended and (self._in_head or self._in_body):
+            self._head += len(data) if self._in_head else 0
+            self._all += len(data)
+            # chunks of a byte take six; what takes more is no body
+            if (
+                self._head > self.limits.header_bytes
+                or self._all > 2 * _ROOM + self.limits.header_bytes + 8 * self._got
+            ):
                 self._refuse(self._too_long())
         if self._whole is not None:
             # its end is still on the way: the application has clocks for that
             pieces, self._whole = self._whole, None
-            super().on_headers_complete()
+            self._long()
             for piece in pieces:
                 self.on_body(piece)
-        if self.pipeline:
-            # uvicorn keeps every request that comes behind one that is being answered
-            held = self.application.held
-            self._behind += len(data)
-            held.bytes += len(data)
-            if self._behind > self.limits.body_bytes or held.bytes > self.limits.held_bytes:
-                self._let_go()
-                self.transport.abort()
 
     def on_response_complete(self) -> None:
+        # its idle time begins
+        self._since = self.loop.time()
+        self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
-        if not self.pipeline:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        self.application.held.bytes -= self._behind
-        self._behind = 0
+        if self._last is not None and self._running is None and not self.transport.is_closing():
+            self._say(self._last)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._unset_keepalive_if_required()
         self._in_head = self._in_body = self._began = True
-        self._head = self._wasted = 0
+        self._head = self._all = self._got = self._wasted = 0
         self._since = self.loop.time()
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # what comes behind a body is not looked at: doors have been passed by then
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_head = False
+        if self._refused:
+            return
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.header_bytes:
             self._refuse(self._too_long())
             return
+        if self.parser.should_upgrade() and self._has_body():
+            # the parser would take the body for the next request
+            self._refuse(refusal("S607", 400, "this service speaks HTTP/1.1 only.", fix="ask without 'Upgrade'."))
+            return
+        self._keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
         if self._may_be_short():
             self._whole = []
         else:
-            super().on_headers_complete()
+            self._long()
+
+    def _long(self) -> None:
+        """The road of everything else: a task of its own, or a place behind the one that is being answered."""
+        behind = len(self.pipeline)
+        super().on_headers_complete()
+        if len(self.pipeline) == behind:
+            self._running = self.cycle
+
+    def _has_body(self) -> bool:
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
+            for name, value in self.headers
+        )
 
     def _may_be_short(self) -> bool:
         """Whether this is a request that is answered without a task, if all of it is there."""
@@ -122,6 +169,9 @@ class Connection(HttpToolsProtocol):
             and not self.expect_100_continue
             and not self.parser.should_upgrade()
             and (self.cycle is None or self.cycle.response_complete)
+            # one of each packet: the others stand in line with other clients' requests
+            and not self._ended
+            and not self.transport.is_closing()
             # whoever does not read its answers waits for the next one
             and not self.flow.write_paused
         )
@@ -129,6 +179,7 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         if self._refused:
             return
+        self._got += len(body)
         if self._whole is not None:
             self._whole.append(body)
             return
@@ -148,8 +199,7 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
             return
         pieces, self._whole = self._whole, None
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        short = _Short(keep_alive)
+        short = _Short(self._keep_alive)
         self.cycle = short  # type: ignore[assignment]
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         job = self.application.short(
@@ -191,8 +241,8 @@ class Connection(HttpToolsProtocol):
             # within its time the application answers; this is what comes after its answer
             if age > limits.header_seconds + 2 * limits.body_seconds:
                 self.transport.abort()
-        elif not self._began and age > limits.idle_seconds:
-            # after its first request, uvicorn looks after that
+        elif (self.cycle is None or self.cycle.response_complete) and age > limits.idle_seconds:
+            # uvicorn's own clock is stopped by an empty line
             self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
@@ -203,10 +253,21 @@ class Connection(HttpToolsProtocol):
         return refusal("S605", 431, f"the headers are longer than {most}.", fix="send fewer or shorter headers.")
 
     def _refuse(self, error: ServeError) -> None:
-        """Answer without the application, which has not heard of this request, and close."""
+        """Answer without the application, which has not heard of this request, and close.
+
+        What came before on this connection is answered first.
+        """
         if self._refused:
             return
         self._refused, self._whole = True, None
+        own = self._in_body and not self._in_head and self._running is self.cycle
+        if not own and self.cycle is not None and (self.pipeline or not self.cycle.response_complete):
+            self._last = error
+        else:
+            self._say(error)
+
+    def _say(self, error: ServeError) -> None:
+        self._last = None
         body = refusals.body(error, "none")
         self.transport.write(
             b"%bcontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"

@@ -78,8 +78,11 @@ class Doors:
             ServeError: S614 for another host's name, S613 without the token.
         """
         given = dict(headers)
-        if self.local and not is_local(_name(given.get(b"host", b"").decode("latin-1"))):
-            raise refusal("S614", 421, "this service answers to this machine's own names only.", fix="http://127.0.0.1")
+        # a browser always says which host it asks; what says none, or HTTP/1.0, is none
+        hosts = [value.decode("latin-1") for name, value in headers if name == b"host"]
+        if self.local and not all(is_local(_name(host)) for host in hosts):
+            own = "this service answers to this machine's own names only."
+            raise refusal("S614", 421, own, fix="http://127.0.0.1, and the port of the service.")
         asked = self._token and path not in OPEN and not path.startswith(_OPEN_BELOW)
         if asked and not hmac.compare_digest(given.get(b"authorization", b""), self._token):
             if path == FRAMED and self._takes(query):

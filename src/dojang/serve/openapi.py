@@ -154,7 +154,7 @@ _SCHEMAS: dict[str, Any] = {
         }
     ),
     "Error": _object({"code": {"type": "string", "pattern": "^[A-Z][0-9]{3}$"}, "message": _TEXT, "fix": _TEXT}),
-    "Refused": _object({"error": _ERROR}),
+    "Refused": _object({"source": _TEXT, "error": _ERROR}),
     "Refusal": _object({"error": _ERROR, "request_id": _TEXT}),
     "Timing": _object(
         {name: {"type": "number", "minimum": 0} for name in ("queue_ms", "decode_ms", "network_ms", "total_ms")}

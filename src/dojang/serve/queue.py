@@ -181,13 +181,16 @@ class Queue:
             name = item.name.encode()
             self.link.send(wire.pack(wire.PICTURE, item.id, name + item.data, len(name)))
             if self._may_spin and len(self._running) == 1 and self.seconds < _AWAKE:
-                self._until = time.perf_counter() + _AWAKE
-                asyncio.get_running_loop().call_soon(self._stay)
+                stays, self._until = self._until > 0, time.perf_counter() + _AWAKE
+                if not stays:
+                    asyncio.get_running_loop().call_soon(self._stay)
 
     def _stay(self) -> None:
         """Have the loop look at once again, while one picture is with the worker and nobody else asks."""
         if len(self._running) == 1 and time.perf_counter() < self._until:
             asyncio.get_running_loop().call_soon(self._stay)
+        else:
+            self._until = 0.0
 
     def _arrived(self, frames: list[wire.Frame]) -> None:
         """Replies from the worker."""

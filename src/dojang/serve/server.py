@@ -315,7 +315,9 @@ def token_of(file: str | None) -> str:
     try:
         return Path(file).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError("C295", f"the token in {file!r} cannot be read: {error}.", fix="--token-file FILE") from None
+        why = error.strerror.lower() if isinstance(error, OSError) and error.strerror else "it is no text"
+        fix = "write a token of 16 letters or more into it, or give another file."
+        raise ConfigError("C295", f"the token in {file!r} cannot be read: {why}.", fix=fix) from None
 
 
 def _there(library: str) -> bool:

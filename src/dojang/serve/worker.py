@@ -48,7 +48,7 @@ def run(sock: socket.socket, begin: Begin) -> None:
 
     while True:
         try:
-            data = _at_once(sock, seconds)
+            data = _at_once(sock, seconds) if waiting or seconds else None
             if data is None and not waiting:
                 data = sock.recv(_CHUNK)
         except ConnectionError:

@@ -266,7 +266,7 @@ MISTAKES = [
     (["train", "digits", "--model", "mnist-cn"], "C203", "unknown model 'mnist-cn'. Did you mean 'mnist-cnn'?"),
     (["train", "digits", "--recipe", "/nowhere.yaml"], "C221", "cannot read '/nowhere.yaml'"),
     (["train", "digits", "--model", "/nowhere.py:CNN"], "C208", "there is no file '/nowhere.py'"),
-    (["train", "--resume", "/nowhere"], "C215", "'/nowhere' is no run folder: it holds no args.yaml."),
+    (["train", "--resume", "/nowhere"], "C215", "'/nowhere' is no run folder: there is nothing of that name."),
     (["val", "/nowhere"], "C215", "'/nowhere' is no run folder"),
     (["val"], "C200", "Missing argument 'RUN'"),
     (["predict", "/nowhere", "a.png"], "C215", "'/nowhere' is no run folder"),

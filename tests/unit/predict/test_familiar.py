@@ -257,3 +257,10 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path, change) -> None: 
     path = saved(tmp_path / "a.safetensors", change(fitted().tensors()))
     with pytest.raises(SecurityError, match=r"X506\]: .*what it says of known pictures does not fit together"):
         Predictor.load(path)
+
+
+def test_at_the_border_the_farthest_of_twenty_is_none_of_these() -> None:
+    """1 / (19 + 1) is 0.05 and not a little more, as it was in single precision."""
+    found = fitted(held_out=19)
+    far = torch.from_numpy(-10 * seen(5, seed=4)[0].numpy()).requires_grad_()
+    assert (found.familiarity(far) == UNFAMILIAR).all() and found.familiarity(far).dtype == torch.float64
