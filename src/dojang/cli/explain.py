@@ -111,6 +111,8 @@ def _explain(
 
 def _lines(one: Explanation) -> list[str]:
     """What is told of one picture."""
+    import numpy as np
+
     from dojang.explain import words
 
     source = one.sight.source.replace("\n", r"\n")
@@ -136,6 +138,8 @@ def _lines(one: Explanation) -> list[str]:
         lines += _row("", "trained with --permute-pixels: each pixel's heat lies where the picture has it")
     for near in one.near:
         lines += _row("nearest", f"{near.label}, alike {near.similarity:.3f}: {near.path}")
+        if np.array_equal(near.pixels, one.sight.pixels):
+            lines += _row("", "that is this picture: the run has learned from it, and answers it too surely")
     for found in one.xrays:
         lines += ["", *str(found).split("\n"), ""]
     return lines

@@ -136,6 +136,20 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def recorded(data: str | Path, data_root: str | Path | None = None, download: bool = False) -> Manifest:
+    """:func:`find`, of what a run's args.yaml says: places are absolute there, so a name is that of a data set.
+
+    A folder of that name where the command happens to be given, of runs maybe, is another matter.
+
+    Raises:
+        DataError, SecurityError: As :func:`find`.
+    """
+    from dojang.data.named import NAMES, open_named
+
+    name = str(data).lower()
+    return open_named(name, data_root, download) if name in NAMES else find(data, data_root, download)
+
+
 def _by_name(where: str, path: Path, data_root: str | Path | None, download: bool) -> Manifest:
     from dojang.data.hf import PREFIX, find_hf
     from dojang.data.named import NAMES, open_named

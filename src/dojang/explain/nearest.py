@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from dojang import files
-from dojang.data import division
+from dojang.data import division, scan
 from dojang.data.loader import Loader
 from dojang.data.manifest import pasted, plain, read_splits
 from dojang.data.prepare import Prepared, prepare
@@ -127,7 +127,7 @@ def training_pictures(run: str | Path, predictor: Predictor, data: Any = None, *
     if place is None:
         raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="explain(..., data=pairs)")
     try:
-        manifest = open_data(place, recipe.data.data_root)
+        manifest = open_data(place, recipe.data.data_root, find=scan.recorded if data is None else scan.find)
     except DataError as error:
         if error.code != "D100":
             raise

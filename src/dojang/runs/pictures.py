@@ -49,7 +49,8 @@ class Pictures:
             given = data if data is not None else named
             if given is None:
                 raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="data=pairs")
-            self._manifest = given if isinstance(given, Manifest) else scan.find(str(given), root, download=False)
+            find = scan.recorded if data is None else scan.find
+            self._manifest = given if isinstance(given, Manifest) else find(str(given), root)
             self._known = frozenset(self._manifest.paths)
         except DojangError as error:
             self.missing = error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -224,7 +224,8 @@ def resume(
         source = facts["data"] if data is None else data
         if source is None:
             raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.resume(data=pairs)")
-        manifest = open_data(source, recipe.data.data_root, recipe.data.download)
+        find = scan.recorded if data is None else scan.find
+        manifest = open_data(source, recipe.data.data_root, recipe.data.download, find=find)
         if recipe.data.splits is not None:
             # as it was divided then: the user's file may be another by now
             manifest = division.again(manifest, folder / names.SPLITS)
@@ -326,12 +327,18 @@ def _named(recipe: Recipe, model: nn.Module | None) -> Recipe:
     return recipe.replace(model=f"{Path(file).absolute()}:{kind}")
 
 
-def open_data(data: Any, data_root: str | None = None, download: bool = False) -> Manifest:
-    """The manifest of a path, a data set's name, (picture, label) pairs, or a manifest."""
+def open_data(
+    data: Any, data_root: str | None = None, download: bool = False, *, find: Callable[..., Manifest] = scan.find
+) -> Manifest:
+    """The manifest of a path, a data set's name, (picture, label) pairs, or a manifest.
+
+    Args:
+        find: :func:`dojang.data.scan.recorded` for what a run's args.yaml says.
+    """
     if isinstance(data, Manifest):
         return data
     if isinstance(data, (str, os.PathLike)):
-        return scan.find(os.fspath(data), data_root, download)
+        return find(os.fspath(data), data_root, download)
     return from_pairs(data)
 
 

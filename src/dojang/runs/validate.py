@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ def _own(run: str | Path, split: str | None, moved: str | None, predictor: Predi
     place = moved if moved is not None else facts["data"]
     if place is None:
         raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.val(data=pairs)")
-    manifest = _found(str(run), place, recipe.data.data_root)
+    manifest = _found(str(run), place, recipe.data.data_root, scan.recorded if moved is None else scan.find)
     if recipe.data.splits is not None:
         answered.text(folder / names.SPLITS)
         manifest = division.again(manifest, folder / names.SPLITS)
@@ -182,10 +183,10 @@ def _own(run: str | Path, split: str | None, moved: str | None, predictor: Predi
         return Scored(folder, told, tuple(splits))
 
 
-def _found(run: str, place: str, data_root: str | None) -> Manifest:
+def _found(run: str, place: str, data_root: str | None, find: Callable[..., Manifest]) -> Manifest:
     """The run's own pictures. Raises DataError D100 where they are not, with the flag that says where they are now."""
     try:
-        return scan.find(place, data_root)
+        return find(place, data_root)
     except DataError as error:
         if error.code != "D100":
             raise

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dojang import files, seeds
-from dojang.data import division
+from dojang.data import division, scan
 from dojang.data.loader import Loader
 from dojang.data.manifest import Manifest, csv_line, plain, read_splits
 from dojang.data.prepare import Prepared, prepare
@@ -130,7 +130,8 @@ def inside(run: str | Path, *, data: Any = None, model: nn.Module | None = None,
     if source is None:
         raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="inside(run, data=pairs)")
     tensors, card, _ = weights.read(folder / names.LAST)
-    whole = division.again(open_data(source, recipe.data.data_root), folder / names.SPLITS)
+    find = scan.recorded if data is None else scan.find
+    whole = division.again(open_data(source, recipe.data.data_root, find=find), folder / names.SPLITS)
     preprocess = Preprocess.from_dict(card.preprocess)
     chosen = _chosen(whole, recipe, preprocess, pictures)
     # what learned from pictures before its first step learned from all of them

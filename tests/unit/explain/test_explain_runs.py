@@ -129,6 +129,9 @@ def test_all_that_can_be_asked(run: Path, tmp_path: Path, capsys: pytest.Capture
     # it is its own nearest one, where it was trained on
     near = told["pictures"][1]["nearest"]
     assert near[0]["similarity"] >= near[-1]["similarity"]
+    own = [one["path"] for one in near if one["path"].endswith("across/3.png")]
+    own += [one["path"] for one in told["pictures"][0]["nearest"] if one["path"].endswith("down/3.png")]
+    assert own and text.count("that is this picture: the run has learned from it") == len(own)
 
 
 def test_as_json(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
