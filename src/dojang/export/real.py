@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from jaxtyping import UInt8
 
 from dojang import seeds
 from dojang.data.decode import decode
+from dojang.data.layout import is_picture
 from dojang.data.manifest import Manifest, pasted
 from dojang.data.preprocess import Preprocess
+from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError, DataError, DojangError
 from dojang.evaluate.evaluate import match
 from dojang.runs import folder as names
@@ -45,8 +48,8 @@ class Real:
 
     Args:
         run: A run folder, or a weights file.
-        data: Where the run's pictures are now, or other pictures; a path, a name, pairs, a manifest. None for the run's
-            own.
+        data: Where the run's pictures are now, or other pictures; a path, a name, pairs, a manifest, or a folder of
+            pictures without classes. None for the run's own.
         labels: What the network knows.
         preprocess: How it wants its pictures decoded.
 
@@ -59,11 +62,20 @@ class Real:
         self._preprocess = preprocess
         #: pictures that are other ones today, or cannot be read; by name
         self.left_out = set[str]()
+        self._read: Callable[[str], bytes | np.ndarray | None]
         try:
             folder = names.find(run)
         except ConfigError:
             folder = None
-        given = open_data(data) if data is not None else None
+        try:
+            given = open_data(data) if data is not None else None
+        except DataError as error:
+            # a folder without classes: answers are held against each other, and that needs no labels
+            loose = _loose(data) if error.code == "D122" else []
+            if not loose:
+                raise
+            self._rows, self._read = [(name, "", -1) for name in loose], FolderSource(Path(data), str(data)).read
+            return
         own = None if folder is None else Pictures(folder, given)
         if own is not None and not own.missing and not own.strange and own.rows:
             place = {label: i for i, label in enumerate(labels)}
@@ -109,6 +121,14 @@ class Real:
             self.left_out.add(name)
             return None
         return Picture(name, split, label, data, pixels)
+
+
+def _loose(data: Any) -> list[str]:
+    """The pictures that lie in a folder itself; none where data is no folder."""
+    folder = Path(data) if isinstance(data, (str, os.PathLike)) else None
+    if folder is None or not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if is_picture(entry.name) and entry.is_file())
 
 
 def _others(manifest: Manifest, labels: tuple[str, ...]) -> list[tuple[str, str, int]]:

@@ -112,6 +112,20 @@ def test_pictures_that_are_others(coloured: Path, stripes: Path) -> None:
     assert isinstance(error, DataError) and error.code == "D107"
 
 
+def test_a_folder_of_pictures_without_classes_will_do(coloured: Path, photos: Path, tmp_path: Path) -> None:
+    """Answers are held against each other; only 8 bits are judged by labels."""
+    weights, loose = tmp_path / "mine.safetensors", tmp_path / "loose"
+    weights.write_bytes((coloured / "weights/best.safetensors").read_bytes())
+    loose.mkdir()
+    (loose / "notes.txt").write_text("no picture")
+    for number, path in enumerate(sorted((photos / "val").rglob("*.*"))[::5]):
+        (loose / f"{number}{path.suffix}").write_bytes(path.read_bytes())
+    count = len(list(loose.iterdir())) - 1
+    made = export(weights, data=str(loose), out=tmp_path / "made.onnx")
+    assert made.record["parity"]["pictures"] == {"": count} and count > 5
+    assert refused(weights, data=str(loose), int8=True).code == "D121"
+
+
 def test_a_picture_that_has_changed_is_left_out(stripes: Path, tmp_path: Path) -> None:
     """It is not the one that the run knew; the others serve, and it is said."""
     from PIL import Image
