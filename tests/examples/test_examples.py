@@ -38,14 +38,14 @@ def test_the_three_file_form(
     for name in ("data", "model"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     try:
-        run = runpy.run_path("main.py")["main"](project=str(tmp_path / "runs"), epochs=1)
+        run = runpy.run_path("main.py")["main"](project=str(tmp_path / "runs"), epochs=3)
     finally:
         for name in ("data", "model"):
             sys.modules.pop(name, None)
     assert isinstance(run, dojang.Run)
     assert run.metrics["test"]["n"] == 180
-    # an epoch is enough to be far from chance
-    assert run.metrics["test"]["top1"]["low"] > 0.3
+    # three epochs are enough to be far from chance, wherever the network of its own began
+    assert run.metrics["test"]["top1"]["low"] > 0.5
     out = capsys.readouterr().out.splitlines()
     assert re.fullmatch(r"test top-1 0\.\d{3} \(0\.\d{3} to 0\.\d{3}\)", out[0])
     assert re.fullmatch(r"array 0: \d \([01]\.\d{3}\)", out[1])

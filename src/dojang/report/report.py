@@ -46,7 +46,7 @@ class Report:
     Example:
         >>> Report("photos")
         Traceback (most recent call last):
-        dojang.errors.ConfigError: ConfigError[C215]: 'photos' is no run folder: it holds no args.yaml.
+        dojang.errors.ConfigError: ConfigError[C215]: 'photos' is no run folder: there is nothing of that name.
           Fix: give the folder that training printed, such as runs/classify/train.
     """
 
