@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from dojang.errors import DojangError, ServeError
 from dojang.serve import openapi, parts, refusals
+from dojang.serve.answers import Send, answer, answered, as_json, guarded, headers_of, not_found, refused
 from dojang.serve.doors import Doors, Headers
 from dojang.serve.incoming import GoneError, Held, Keep
 from dojang.serve.jobs import Job, Reply
@@ -32,20 +33,9 @@ from dojang.serve.refusals import refusal
 from dojang.serve.tally import CONTENT_TYPE, Tally
 
 Scope = dict[str, Any]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 PAGE = Path(__file__).parent / "page"
-#: nothing from other hosts; pictures that were chosen in the page are blobs
-POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'self'"
-)
-_PLAIN = [
-    (b"content-type", b"application/json"),
-    (b"cache-control", b"no-store"),
-    (b"x-content-type-options", b"nosniff"),
-]
 #: status of a request whose client left; nobody is told
 _LEFT = 499
 #: where a server of ours says how to hear that a client leaves
@@ -97,7 +87,7 @@ class App:
                 # the page's own routes: serve/looking.py
                 *routes,
             ],
-            exception_handlers={HTTPException: _not_found, ServeError: _refused, DojangError: _refused},
+            exception_handlers={HTTPException: not_found, ServeError: refused, DojangError: refused},
         )
         # what asks for /predict/ is told, and not sent elsewhere without a word
         self._rest.router.redirect_slashes = False
@@ -117,11 +107,11 @@ class App:
             if self.stopping and scope["path"] not in ("/healthz", "/readyz", "/metrics"):
                 raise _stopping()
         except ServeError as error:
-            await _answer(send, error.status, refusals.body(error, request), request, error)
+            await answer(send, error.status, refusals.body(error, request), request, error)
             return
         scope["request_id"] = request
         try:
-            await self._rest(scope, receive, _guarded(send, request))  # type: ignore[arg-type]
+            await self._rest(scope, receive, guarded(send, request))  # type: ignore[arg-type]
         except Exception as error:
             # Starlette has answered 500 without a word; who runs the service is told
             self.log(f"request {request}: {type(error).__name__}: {error}")
@@ -133,21 +123,18 @@ class App:
         try:
             with Keep(self.held) as keep:
                 body, status = await self._answers(scope, receive, request, keep, began)
-        except ServeError as found:
-            status, error, body = found.status, found, refusals.body(found, request)
         except (GoneError, asyncio.CancelledError) as found:
             status = _LEFT
             if isinstance(found, asyncio.CancelledError) and (task := asyncio.current_task()) and task.cancelling():
                 raise
         except Exception as found:
-            self.log(f"request {request}: {type(found).__name__}: {found}")
-            told = refusals.broken(request)
-            status, body = told.status, refusals.body(told, request)
+            error = self._told(found, request)
+            status, body = error.status, refusals.body(error, request)
         finally:
             self.open -= 1
             self.tally.count(status, time.perf_counter() - began)
         if status != _LEFT:
-            await _answer(send, status, body, request, error)
+            await answer(send, status, body, request, error)
 
     async def _answers(
         self, scope: Scope, receive: Receive, request: str, keep: Keep, began: float
@@ -157,7 +144,7 @@ class App:
         self._let_in(headers, CONNECTION in scope and scope[CONNECTION].crowded)
         length = next((int(value) for name, value in headers if name == b"content-length" and value.isdigit()), None)
         job = self._submitted(await self.held.read(receive, length, keep), headers, request)
-        return _answered(await self._replies(job, scope, receive), job, began)
+        return answered(await self._replies(job, scope, receive), job, began)
 
     def short(
         self, headers: Headers, body: bytes, *, crowded: bool, respond: Callable[[int, bytes, Headers], None]
@@ -180,22 +167,18 @@ class App:
             keep.let_go()
             self.tally.count(status, time.perf_counter() - began)
             if status != _LEFT:
-                respond(status, body, _headers(status, body, request, error))
+                respond(status, body, headers_of(status, body, request, error))
 
         def fail(found: Exception) -> None:
-            if isinstance(found, ServeError):
-                end(found.status, refusals.body(found, request), found)
-            else:
-                self.log(f"request {request}: {type(found).__name__}: {found}")
-                told = refusals.broken(request)
-                end(told.status, refusals.body(told, request))
+            told = self._told(found, request)
+            end(told.status, refusals.body(told, request), told)
 
         def done(replies: asyncio.Future[list[Reply]]) -> None:
             if replies.cancelled():
                 end(_LEFT, b"")
                 return
             try:
-                body, status = _answered(replies.result(), job, began)
+                body, status = answered(replies.result(), job, began)
             except Exception as found:
                 fail(found)
             else:
@@ -211,6 +194,13 @@ class App:
             return None
         job.done.add_done_callback(done)
         return job
+
+    def _told(self, found: Exception, request: str) -> ServeError:
+        """What a client hears of what went wrong; of what nobody foresaw, who runs the service hears the rest."""
+        if isinstance(found, ServeError):
+            return found
+        self.log(f"request {request}: {type(found).__name__}: {found}")
+        return refusals.broken(request)
 
     def _let_in(self, headers: Headers, crowded: bool) -> None:
         """Refuse what need not be read. Raises ServeError."""
@@ -276,18 +266,18 @@ class App:
         return Response((PAGE / "index.html").read_bytes(), media_type="text/html")
 
     async def _health(self, request: Request) -> Response:
-        return _json({"status": "ok"})
+        return as_json({"status": "ok"})
 
     async def _readiness(self, request: Request) -> Response:
         if self.stopping:
-            return _json({"status": "stopping"}, 503)
-        return _json({"status": "ready"}) if self.queue.ready else _json({"status": "not ready"}, 503)
+            return as_json({"status": "stopping"}, 503)
+        return as_json({"status": "ready"}) if self.queue.ready else as_json({"status": "not ready"}, 503)
 
     async def _about(self, request: Request) -> Response:
         return Response(self._model, media_type="application/json")
 
     async def _ticket(self, request: Request) -> Response:
-        return _json({"ticket": self.doors.ticket()})
+        return as_json({"ticket": self.doors.ticket()})
 
     async def _openapi(self, request: Request) -> Response:
         return Response(self._document, media_type="application/json")
@@ -310,90 +300,5 @@ class App:
         return Response("\n".join(lines) + "\n", media_type=CONTENT_TYPE)
 
 
-def _answered(replies: Sequence[Reply], job: Job, began: float) -> tuple[bytes, int]:
-    """The JSON of answers, made of JSON that the worker made, and its status."""
-    request = job.request.encode()
-    if job.alone and replies[0].status != 200:
-        return b'{"error": %b, "request_id": "%b"}' % (replies[0].data, request), replies[0].status
-    made = [
-        one.data if one.status == 200 else b'{"source": %b, "error": %b}' % (json.dumps(item.name).encode(), one.data)
-        for one, item in zip(replies, job.items, strict=True)
-    ]
-    timing = b'"queue_ms": %.3f, "decode_ms": %.3f, "network_ms": %.3f, "total_ms": %.3f' % (
-        1e3 * max(0.0, job.sent - job.arrived),
-        sum(one.decode for one in replies) / 1e3,
-        max(one.network for one in replies) / 1e3,
-        1e3 * (time.perf_counter() - began),
-    )
-    return b'{"answers": [%b], "timing": {%b}, "request_id": "%b"}' % (b", ".join(made), timing, request), 200
-
-
-def _headers(status: int, body: bytes, request: str, error: ServeError | None) -> Headers:
-    headers = [*_PLAIN, (b"content-length", b"%d" % len(body)), (b"x-request-id", request.encode())]
-    if error is not None and error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % error.retry_after))
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    return headers
-
-
-async def _answer(send: Send, status: int, body: bytes, request: str, error: ServeError | None = None) -> None:
-    headers = _headers(status, body, request, error)
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def _guarded(send: Send, request: str) -> Send:
-    """Adds to every answer what keeps a browser from doing harm with it."""
-
-    async def guarded(message: dict[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            headers = list(message.get("headers", []))
-            have = {name.lower() for name, _ in headers}
-            for name, value in (
-                (b"content-security-policy", POLICY.encode()),
-                (b"x-content-type-options", b"nosniff"),
-                (b"referrer-policy", b"no-referrer"),
-                (b"cache-control", b"no-store"),
-                (b"x-request-id", request.encode()),
-            ):
-                if name not in have:
-                    headers.append((name, value))
-            message = {**message, "headers": headers}
-        await send(message)
-
-    return guarded
-
-
-def _json(values: dict[str, Any], status: int = 200) -> Response:
-    return Response(json.dumps(values), status, media_type="application/json")
-
-
 def _stopping() -> ServeError:
     return refusal("S609", 503, "the service is stopping.", fix="ask again.", retry_after=2)
-
-
-async def _not_found(request: Request, error: Exception) -> Response:
-    """404 and 405 in the same words as everything else."""
-    assert isinstance(error, HTTPException)
-    known = "POST /predict, GET /model, /healthz, /readyz, /metrics, /openapi.json, /"
-    path = request.url.path[:80]
-    if path == "/predict":
-        told = refusal("S615", 405, "pictures come by POST.", fix="curl --data-binary @cat.jpg, to this address.")
-    elif error.status_code == 405:
-        told = refusal("S615", 405, f"there is no {request.method} at {path}.", fix=known)
-    else:
-        told = refusal("S615", error.status_code, f"there is nothing at {path}.", fix=known)
-    response = await _refused(request, told)
-    if error.headers:
-        response.headers.update(error.headers)
-    return response
-
-
-async def _refused(request: Request, error: Exception) -> Response:
-    if not isinstance(error, ServeError):
-        assert isinstance(error, DojangError)
-        error = refusal(error.code, 400 if error.exit_code != 1 else 500, error.what, fix=error.fix)
-    headers = {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
-    body = refusals.body(error, request.scope["request_id"])
-    return Response(body, error.status, headers, media_type="application/json")

@@ -24,11 +24,11 @@ _ROOM = 2**18
 class _Short:
     """In place of uvicorn's cycle where a request is answered without a task; what the protocol asks of one."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete")
+    __slots__ = ("disconnected", "keep_alive", "message_event", "response_complete")
 
     def __init__(self, keep_alive: bool) -> None:
-        self.keep_alive, self.message_event, self.body = keep_alive, self, b""
-        self.disconnected = self.more_body = self.response_complete = False
+        self.keep_alive, self.message_event = keep_alive, self
+        self.disconnected = self.response_complete = False
 
     def set(self) -> None:
         """As an event; nobody waits for it."""
@@ -59,7 +59,7 @@ class Connection(HttpToolsProtocol):
         #: whether there were too many connections when this one was made
         self.crowded = False
         self._since = self.loop.time()
-        self._in_head = self._in_body = self._refused = self._began = self._ended = False
+        self._in_head = self._in_body = self._refused = self._ended = False
         self._keep_alive = True
         # bytes of a request: of its head, of all of it, of its body, and of a body that nobody wants any more
         self._head = self._all = self._got = self._wasted = 0
@@ -120,7 +120,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._unset_keepalive_if_required()
-        self._in_head = self._in_body = self._began = True
+        self._in_head = self._in_body = True
         self._head = self._all = self._got = self._wasted = 0
         self._since = self.loop.time()
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
