@@ -17,10 +17,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from dojang import files
-from dojang.data import division, scan
+from dojang.data import division
 from dojang.data.loader import Loader
-from dojang.data.manifest import pasted, plain, read_splits
+from dojang.data.manifest import pasted
 from dojang.data.prepare import Prepared, prepare
 from dojang.errors import ConfigError, DataError
 from dojang.explain.sheet import cut, fitting, tile
@@ -29,7 +28,7 @@ from dojang.models.features import features
 from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
-from dojang.runs.train import open_data
+from dojang.runs.opened import own_data, unchanged
 from dojang.tasks.classify.letters import drawn as letters
 from dojang.train.precision import threads_given
 
@@ -123,11 +122,8 @@ def training_pictures(run: str | Path, predictor: Predictor, data: Any = None, *
     """
     folder = names.find(run)
     recipe, facts = recipes.load(folder / names.ARGS)
-    place = facts["data"] if data is None else data
-    if place is None:
-        raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="explain(..., data=pairs)")
     try:
-        manifest = open_data(place, recipe.data.data_root, find=scan.recorded if data is None else scan.find)
+        manifest = own_data(facts["data"], data, recipe.data.data_root, fix="explain(..., data=pairs)")
     except DataError as error:
         if error.code != "D100":
             raise
@@ -148,16 +144,7 @@ def training_pictures(run: str | Path, predictor: Predictor, data: Any = None, *
         assign=False,
         tick=tick or (lambda stage, done, total: None),
     )
-    known = {row.path: row.sha256 for row in read_splits(files.read_text(folder / names.SPLITS), str(folder))}
-    found = prepared.manifest
-    other = [path for path, digest in zip(found.paths, found.digests, strict=True) if known[path] not in ("", digest)]
-    if other or prepared.bad:
-        raise ConfigError(
-            "C218",
-            f"the data has changed since the run was trained: {plain([*other, *prepared.bad][0])} is another picture.",
-            fix="bring the data back; or --data PLACE, where it is elsewhere now.",
-        )
-    return prepared
+    return unchanged(prepared, folder, fix="bring the data back; or --data PLACE, where it is elsewhere now.")
 
 
 def drawn(sight: Sight, near: Sequence[Neighbour]) -> Image.Image:

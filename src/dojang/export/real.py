@@ -20,8 +20,8 @@ from dojang.data.sources import FolderSource
 from dojang.errors import ConfigError, DataError, DojangError
 from dojang.evaluate.evaluate import match
 from dojang.runs import folder as names
+from dojang.runs.opened import open_data
 from dojang.runs.pictures import Pictures
-from dojang.runs.train import open_data
 
 
 @dataclass(frozen=True)

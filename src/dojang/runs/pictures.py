@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from dojang import files
-from dojang.data import scan
 from dojang.data.ahead import in_order
 from dojang.data.manifest import Manifest, SplitRow, read_splits
 from dojang.data.thumbnail import thumbnail
-from dojang.errors import ConfigError, DojangError
+from dojang.errors import DojangError
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
+from dojang.runs.opened import own_data
 
 
 class Pictures:
@@ -45,12 +45,7 @@ class Pictures:
         try:
             if (folder / names.SPLITS).exists():
                 self.rows = tuple(read_splits(files.read_text(folder / names.SPLITS), str(folder / names.SPLITS)))
-            root, named = _named(folder)
-            given = data if data is not None else named
-            if given is None:
-                raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="data=pairs")
-            find = scan.recorded if data is None else scan.find
-            self._manifest = given if isinstance(given, Manifest) else find(str(given), root)
+            self._manifest = _opened(folder, data)
             self._known = frozenset(self._manifest.paths)
         except DojangError as error:
             self.missing = error
@@ -111,13 +106,15 @@ class Pictures:
         return found
 
 
-def _named(folder: Path) -> tuple[str | None, str | None]:
-    """The data root, and the pictures, that a run folder names, or one of scores on other data."""
+def _opened(folder: Path, data: Any) -> Manifest:
+    """The pictures of a run folder, or of one of scores on other data; ``data`` where they are elsewhere now."""
     if (folder / names.VAL).is_file() and not (folder / names.ARGS).is_file():
         try:
             place = json.loads(files.read_text(folder / names.VAL)).get("data")
         except (ValueError, AttributeError):
             place = None
-        return None, place if isinstance(place, str) else None
+        # as somebody gave it, and not, as args.yaml has it, absolute or a data set's name
+        given = place if data is None and isinstance(place, str) else data
+        return own_data(None, given, fix="data=pairs")
     recipe, facts = recipes.load(folder / names.ARGS)
-    return recipe.data.data_root, facts["data"]
+    return own_data(facts["data"], data, recipe.data.data_root, fix="data=pairs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,8 @@ import torch
 from torch import nn
 
 from dojang import files, folders
-from dojang.data import division, hf, scan
+from dojang.data import division, hf
 from dojang.data.manifest import Manifest
-from dojang.data.pairs import from_pairs
 from dojang.data.prepare import Prepared, bad_pictures, prepare
 from dojang.data.preprocess import Preprocess
 from dojang.data.split import describe
@@ -27,6 +26,7 @@ from dojang.runs import environment, folds, network, reseeded, session, validate
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs.carry import machine, surroundings, to_the_end
+from dojang.runs.opened import open_data, own_data
 from dojang.runs.recipe import Recipe
 from dojang.runs.session import Session
 from dojang.runs.several import Part
@@ -221,11 +221,8 @@ def resume(
         now = surroundings(recipe, device)
         if not inexact:
             environment.check_same(then, now)
-        source = facts["data"] if data is None else data
-        if source is None:
-            raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.resume(data=pairs)")
-        find = scan.recorded if data is None else scan.find
-        manifest = open_data(source, recipe.data.data_root, recipe.data.download, find=find)
+        root, download = recipe.data.data_root, recipe.data.download
+        manifest = own_data(facts["data"], data, root, download, fix="run.resume(data=pairs)")
         if recipe.data.splits is not None:
             # as it was divided then: the user's file may be another by now
             manifest = division.again(manifest, folder / names.SPLITS)
@@ -325,21 +322,6 @@ def _named(recipe: Recipe, model: nn.Module | None) -> Recipe:
     # the file is found again from wherever the run is resumed
     file, _, kind = name.rpartition(":")
     return recipe.replace(model=f"{Path(file).absolute()}:{kind}")
-
-
-def open_data(
-    data: Any, data_root: str | None = None, download: bool = False, *, find: Callable[..., Manifest] = scan.find
-) -> Manifest:
-    """The manifest of a path, a data set's name, (picture, label) pairs, or a manifest.
-
-    Args:
-        find: :func:`dojang.data.scan.recorded` for what a run's args.yaml says.
-    """
-    if isinstance(data, Manifest):
-        return data
-    if isinstance(data, (str, os.PathLike)):
-        return find(os.fspath(data), data_root, download)
-    return from_pairs(data)
 
 
 def _divided(manifest: Manifest, recipe: Recipe) -> Manifest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from dojang import files, folders
-from dojang.data import division, leaks, scan
+from dojang.data import division, leaks
 from dojang.data.layout import is_picture
 from dojang.data.manifest import Manifest, pasted, read_splits
 from dojang.data.options import DataOptions
@@ -26,6 +25,7 @@ from dojang.predict.predictor import Predictor
 from dojang.runs import folder as names
 from dojang.runs import recipe as recipes
 from dojang.runs import session
+from dojang.runs.opened import open_data, own_data
 from dojang.train.log import Reporter, Silent
 from dojang.train.precision import device_named, threads_given
 
@@ -146,10 +146,7 @@ def _own(run: str | Path, split: str | None, moved: str | None, predictor: Predi
     """The run's own pictures, scored into its folder."""
     folder = names.find(run)
     recipe, facts = recipes.load(folder / names.ARGS)
-    place = moved if moved is not None else facts["data"]
-    if place is None:
-        raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="run.val(data=pairs)")
-    manifest = _found(str(run), place, recipe.data.data_root, scan.recorded if moved is None else scan.find)
+    manifest = _found(str(run), facts["data"], moved, recipe.data.data_root)
     if recipe.data.splits is not None:
         answered.text(folder / names.SPLITS)
         manifest = division.again(manifest, folder / names.SPLITS)
@@ -167,7 +164,7 @@ def _own(run: str | Path, split: str | None, moved: str | None, predictor: Predi
         raise ConfigError(
             "C218",
             "the data has changed since the run was trained.",
-            fix=f"dojang val {pasted(str(run))} {pasted(place)}, to score it as other data.",
+            fix=f"dojang val {pasted(str(run))} {pasted(moved or facts['data'])}, to score it as other data.",
         )
     with files.locked(folder / names.LOCK, f"{str(folder)!r}"):
         known = evaluation_files.scored(folder)
@@ -183,10 +180,10 @@ def _own(run: str | Path, split: str | None, moved: str | None, predictor: Predi
         return Scored(folder, told, tuple(splits))
 
 
-def _found(run: str, place: str, data_root: str | None, find: Callable[..., Manifest]) -> Manifest:
+def _found(run: str, place: str | None, moved: str | None, data_root: str | None) -> Manifest:
     """The run's own pictures. Raises DataError D100 where they are not, with the flag that says where they are now."""
     try:
-        return find(place, data_root)
+        return own_data(place, moved, data_root, fix="run.val(data=pairs)")
     except DataError as error:
         if error.code != "D100":
             raise
@@ -210,8 +207,6 @@ def _learned(run: str | Path) -> frozenset[str]:
 
 def _other(data: Any, predictor: Predictor, options: DataOptions, threads: int, reporter: Reporter) -> Prepared:
     """Other pictures, none of them set apart: pictures without a split are all there to be scored."""
-    from dojang.runs.train import open_data
-
     manifest: Manifest = open_data(data, options.data_root, options.download)
     for sentence in manifest.notes:
         reporter.note(sentence)

@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dojang import files, seeds
-from dojang.data import division, scan
+from dojang import seeds
+from dojang.data import division
 from dojang.data.loader import Loader
-from dojang.data.manifest import Manifest, csv_line, plain, read_splits
+from dojang.data.manifest import Manifest, csv_line
 from dojang.data.prepare import Prepared, prepare
 from dojang.data.preprocess import Preprocess
 from dojang.errors import ConfigError
@@ -25,8 +25,9 @@ from dojang.runs import folder as names
 from dojang.runs import network, priming
 from dojang.runs import recipe as recipes
 from dojang.runs.carry import machine
+from dojang.runs.opened import own_data, unchanged
 from dojang.runs.recipe import Recipe
-from dojang.runs.train import GIVEN, open_data
+from dojang.runs.train import GIVEN
 from dojang.study.layers import COLUMNS, Layer, finite, look
 from dojang.tasks.classify import losses
 from dojang.tasks.classify.task import Classify
@@ -126,12 +127,9 @@ def inside(run: str | Path, *, data: Any = None, model: nn.Module | None = None,
             f"{str(folder)!r} trained a {kind} given in Python; its code is not in the folder.",
             fix=f"inside({str(folder)!r}, model={kind}())",
         )
-    source = facts["data"] if data is None else data
-    if source is None:
-        raise ConfigError("C218", "this run was trained on pairs given in Python.", fix="inside(run, data=pairs)")
+    own = own_data(facts["data"], data, recipe.data.data_root, fix="inside(run, data=pairs)")
     tensors, card, _ = weights.read(folder / names.LAST)
-    find = scan.recorded if data is None else scan.find
-    whole = division.again(open_data(source, recipe.data.data_root, find=find), folder / names.SPLITS)
+    whole = division.again(own, folder / names.SPLITS)
     preprocess = Preprocess.from_dict(card.preprocess)
     chosen = _chosen(whole, recipe, preprocess, pictures)
     # what learned from pictures before its first step learned from all of them
@@ -176,16 +174,9 @@ def _prepared(manifest: Manifest, recipe: Recipe, preprocess: Preprocess, folder
         preprocess=preprocess,
         assign=False,
     )
-    known = {row.path: row.sha256 for row in read_splits(files.read_text(folder / names.SPLITS), str(folder))}
-    found = prepared.manifest
-    other = [path for path, digest in zip(found.paths, found.digests, strict=True) if known[path] not in ("", digest)]
-    if other or prepared.bad:
-        raise ConfigError(
-            "C218",
-            f"the data has changed since the run was trained: {plain([*other, *prepared.bad][0])} is another picture.",
-            fix="bring the data back; or inside(run, data=PLACE), where it is elsewhere now.",
-        )
-    return prepared
+    return unchanged(
+        prepared, folder, fix="bring the data back; or inside(run, data=PLACE), where it is elsewhere now."
+    )
 
 
 def _task(whole: Manifest, prepared: Prepared, recipe: Recipe) -> Classify:

@@ -21,7 +21,7 @@ from dojang.data.prepare import bad_pictures, inspect
 from dojang.errors import ConfigError, TrainError
 from dojang.runs import folder as run_folder
 from dojang.runs import recipe as recipes
-from dojang.runs import train
+from dojang.runs.opened import open_data
 from dojang.runs.signals import asking
 from dojang.study import drawings, engines, inside_picture, pictures, results
 from dojang.study.inside import inside
@@ -209,7 +209,7 @@ def _checked(found: Settings) -> Settings:
 def divided(plan: Plan, threads: int, reporter: Reporter) -> Manifest:
     """The pictures of a study, each in its part: divided once for all runs, by the first seed."""
     options = recipes.resolve([plan.recipe]).data
-    manifest = train.open_data(plan.data, options.data_root, options.download)
+    manifest = open_data(plan.data, options.data_root, options.download)
     if options.splits is not None:
         manifest = division.given(manifest, options.splits)
     total = len(manifest)
